@@ -1,0 +1,58 @@
+# Every task of this repository. `make` alone lists them; .ci/run runs `make test`.
+SHELL := /bin/bash
+BIN := node_modules/.bin
+NODE := $(BIN)/node
+LOCAL := $(NODE) packages/local/src/main.ts
+FAST := {packages,services}/*/src/**/*.test.ts test/tidy/*.test.ts
+REAL := {packages,services}/*/test/**/*.test.ts test/e2e/*.test.ts
+ARGS ?=
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export NODE_COMPILE_CACHE := $(CURDIR)/.cache/node-compile
+
+.DEFAULT_GOAL := help
+.PHONY: help install start reset doctor demo crash outage start-order check lint types fast test gen fmt verify bench clean
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+node_modules: package.json package-lock.json
+	npm ci --no-fund --no-audit && touch $@
+install: node_modules ## Install exactly what package-lock.json says
+
+start: node_modules ## Start the whole system on this machine; Ctrl-C stops it, data stays in .cache/
+	@$(LOCAL) start $(ARGS)
+reset: node_modules ## Drop the data that `make start` kept
+	@$(LOCAL) reset
+doctor: node_modules ## Say where etcd, Kafka and PostgreSQL would come from and what is missing
+	@$(LOCAL) doctor
+
+demo: node_modules ## Orders under kills, judged: ARGS="--seed 7 --join"
+	@$(NODE) test/demo/main.ts $(ARGS)
+crash: node_modules ## Every crash point x {kill, error, sleep}, judged
+	@$(NODE) test/crash/main.ts $(ARGS)
+outage: node_modules ## Kill a part under load: ARGS="--part etcd --seconds 120"
+	@$(NODE) test/outage/main.ts $(ARGS)
+start-order: node_modules ## Start everything in 10 random orders
+	@$(NODE) test/start-order/main.ts $(ARGS)
+
+check: lint types fast ## Lint, types and fast tests (seconds)
+lint: node_modules
+	biome ci . && buf lint && buf format --diff --exit-code
+types: node_modules
+	tsc --project .
+fast: node_modules ## Tests without sockets
+	$(NODE) --test --test-isolation=none '$(FAST)'
+test: check ## All tests, with real etcd, Kafka and PostgreSQL
+	$(LOCAL) with-parts -- $(NODE) --test --test-concurrency=2 '$(REAL)'
+
+gen: node_modules ## Regenerate proto/gen and the generated docs
+	buf generate
+	$(NODE) test/tidy/main.ts --write
+fmt: node_modules ## Format and apply the safe fixes
+	biome check --write . && buf format --write
+verify: gen ## Fail when generated files are stale
+	git diff --exit-code -- proto/gen docs
+bench: node_modules ## Measure orders per second and the cost of an order
+	@$(NODE) bench/main.ts $(ARGS)
+clean: ## Remove everything git does not track
+	git clean -Xdf
