@@ -46,10 +46,10 @@ test: check ## All tests, with real etcd, Kafka and PostgreSQL
 	$(LOCAL) with-parts -- $(NODE) --test --test-concurrency=2 '$(REAL)'
 
 gen: node_modules ## Regenerate proto/gen and the generated docs
-	buf generate
-	$(NODE) test/tidy/main.ts --write
+	buf generate && buf build --as-file-descriptor-set -o proto/gen/descriptors.binpb
+	$(NODE) test/tidy/main.ts
 fmt: node_modules ## Format and apply the safe fixes
-	biome check --write . && buf format --write
+	biome check --write . && buf format
 verify: gen ## Fail when generated files are stale
 	git diff --exit-code -- proto/gen docs
 bench: node_modules ## Measure orders per second and the cost of an order

@@ -1,0 +1,199 @@
+/**
+ * The store on etcd: the only file that imports etcd3, whose watches lose events on reconnect, fall silent on compaction
+ * and never notice a frozen server. So a watch here only ever shortens the time to the next listing's truth: any break,
+ * error or doubt ends in a new listing at a known revision and a fresh client.
+ */
+import { Etcd3, EtcdLeaseInvalidError, type IOptions, type IWatchResponse } from "etcd3";
+import { type Clock, jitter, type Random } from "./clock.ts";
+import { MeshError } from "./errors.ts";
+import type { MeshLog } from "./log.ts";
+import type { StoreMetrics } from "./metrics.ts";
+import type { Lease, Snapshot, Store, Subscription } from "./store.ts";
+
+const CALL_DEADLINE_MS = 2_000;
+const RELIST_MS = 60_000;
+const MIN_BACKOFF_MS = 100;
+const MAX_BACKOFF_MS = 5_000;
+
+export type EtcdOptions = {
+  /** Client URLs such as `http://127.0.0.1:2379`, or `host:port`. */
+  readonly endpoints: readonly string[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: MeshLog;
+  readonly metrics: StoreMetrics;
+};
+
+/** Connects lazily and never gives up; nothing is thrown when etcd is away. */
+export function connectEtcd(options: EtcdOptions): Store {
+  const leases = newClient(options.endpoints);
+  const open = new Set<PrefixWatch>();
+  return {
+    subscribe(prefix, onSnapshot): Subscription {
+      const watch = new PrefixWatch(options, prefix, onSnapshot);
+      open.add(watch);
+      return {
+        close() {
+          watch.close();
+          open.delete(watch);
+        },
+      };
+    },
+    grant: (ttlS) => translate(() => grant(leases, ttlS)),
+    close() {
+      for (const watch of open) watch.close();
+      leases.close();
+    },
+  };
+}
+
+async function grant(client: Etcd3, ttlS: number): Promise<Lease> {
+  const lease = client.lease(ttlS, { autoKeepAlive: false });
+  await lease.grant();
+  return {
+    put: (key, value) => translate(async () => void (await lease.put(key).value(value).exec())),
+    keepAlive: () =>
+      translate(async () => {
+        try {
+          await lease.keepaliveOnce({ deadline: Date.now() + CALL_DEADLINE_MS });
+          return true;
+        } catch (error) {
+          if (error instanceof EtcdLeaseInvalidError) return false;
+          throw error;
+        }
+      }),
+    revoke: () => translate(async () => void (await lease.revoke())),
+  };
+}
+
+/** Follows one prefix: list at revision R, watch from R + 1, and list again after any break and once a minute. */
+class PrefixWatch {
+  readonly #options: EtcdOptions;
+  readonly #prefix: string;
+  readonly #publish: (snapshot: Snapshot) => void;
+  readonly #closing = new AbortController();
+
+  constructor(options: EtcdOptions, prefix: string, publish: (snapshot: Snapshot) => void) {
+    this.#options = options;
+    this.#prefix = prefix;
+    this.#publish = publish;
+    void this.#run();
+  }
+
+  close(): void {
+    this.#closing.abort();
+  }
+
+  async #run(): Promise<void> {
+    const { clock, random, log, metrics } = this.#options;
+    const { signal } = this.#closing;
+    let backoffMs = MIN_BACKOFF_MS;
+    while (!signal.aborted) {
+      const client = newClient(this.#options.endpoints);
+      try {
+        const listing = await this.#list(client);
+        backoffMs = MIN_BACKOFF_MS;
+        const reason = await this.#follow(client, listing);
+        if (!signal.aborted) metrics.resyncs.inc({ reason });
+      } catch (error) {
+        metrics.resyncs.inc({ reason: "list-failed" });
+        log.warn(
+          { "error.type": errorType(error), "mesh.prefix": this.#prefix },
+          "etcd cannot be listed; keeping what is known",
+        );
+        await clock.sleep(jitter(backoffMs, 0.2, random), signal);
+        backoffMs = Math.min(backoffMs * 2, MAX_BACKOFF_MS);
+      } finally {
+        client.close();
+      }
+    }
+  }
+
+  async #list(client: Etcd3): Promise<Listing> {
+    const response = await client.getAll().prefix(this.#prefix).exec();
+    const listing: Listing = { revision: BigInt(response.header.revision), values: new Map() };
+    for (const { key, value } of response.kvs) listing.values.set(key.toString(), value.toString());
+    this.#publishNow(listing);
+    return listing;
+  }
+
+  /** Applies changes until the watch breaks or the next listing is due; resolves with why it ended. */
+  async #follow(client: Etcd3, listing: Listing): Promise<string> {
+    const { clock, random } = this.#options;
+    const builder = client
+      .watch()
+      .prefix(this.#prefix)
+      .startRevision(String(listing.revision + 1n));
+    const watcher = builder.watcher();
+    const due = new AbortController();
+    const broken = new Promise<string>((resolve) => {
+      watcher.on("data", (response: IWatchResponse) => this.#apply(listing, response));
+      watcher.on("disconnected", () => resolve("disconnected"));
+      watcher.on("error", () => resolve("watch-error"));
+      watcher.on("end", () => resolve("watch-ended"));
+    });
+    const signal = AbortSignal.any([this.#closing.signal, due.signal]);
+    const relist = clock.sleep(jitter(RELIST_MS, 0.1, random), signal).then(() => "periodic");
+    try {
+      return await Promise.race([broken, relist]);
+    } finally {
+      due.abort();
+      watcher.removeAllListeners();
+      watcher.on("error", () => undefined); // A late error of a closed stream must not become an uncaught one.
+      watcher.cancel().catch(() => undefined);
+    }
+  }
+
+  #apply(listing: Listing, response: IWatchResponse): void {
+    let changed = false;
+    for (const { type, kv } of response.events) {
+      const revision = BigInt(kv.mod_revision);
+      if (revision < listing.revision + 1n) continue;
+      const key = kv.key.toString();
+      if (type === "Put") listing.values.set(key, kv.value.toString());
+      else listing.values.delete(key);
+      changed = true;
+    }
+    if (!changed) return;
+    listing.revision = BigInt(response.header.revision);
+    this.#publishNow(listing);
+  }
+
+  #publishNow(listing: Listing): void {
+    if (this.#closing.signal.aborted) return;
+    this.#options.metrics.lastSyncMs.set(this.#prefix, this.#options.clock.nowMs());
+    this.#publish({ revision: listing.revision, entries: new Map(listing.values) });
+  }
+}
+
+type Listing = { revision: bigint; readonly values: Map<string, string> };
+
+/** Pings below 5 s or without a stream make etcd hang up, so 10 s and only while calls are open. */
+function newClient(endpoints: readonly string[]): Etcd3 {
+  const options: IOptions = {
+    hosts: [...endpoints],
+    grpcOptions: {
+      "grpc.keepalive_time_ms": 10_000,
+      "grpc.keepalive_timeout_ms": 3_000,
+      "grpc.keepalive_permit_without_calls": 0,
+      "grpc.initial_reconnect_backoff_ms": MIN_BACKOFF_MS,
+      "grpc.max_reconnect_backoff_ms": MAX_BACKOFF_MS,
+      "grpc.enable_channelz": 0,
+      "grpc.use_local_subchannel_pool": 1,
+    },
+    defaultCallOptions: (context) => (context.isStream ? {} : { deadline: Date.now() + CALL_DEADLINE_MS }),
+  };
+  return new Etcd3(options);
+}
+
+async function translate<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw new MeshError("unavailable", "STORE_UNAVAILABLE", "etcd did not answer", { cause: error });
+  }
+}
+
+function errorType(error: unknown): string {
+  return error instanceof Error ? error.name : "unknown";
+}

@@ -1,0 +1,85 @@
+/** The mesh of one process: clients that find their services, and the registration of its own. Wires the other files. */
+import type { Registry } from "prom-client";
+import { roundRobin } from "./balancer.ts";
+import { createClient, type Dependencies, Target } from "./client.ts";
+import type { Clock, Random } from "./clock.ts";
+import { type LiveConfig, watchConfig } from "./config-watch.ts";
+import type { Connect } from "./connection.ts";
+import { EndpointTable } from "./endpoint-table.ts";
+import { connectGrpc } from "./grpc-connection.ts";
+import type { MeshLog } from "./log.ts";
+import { createMeshMetrics, type MeshMetrics } from "./metrics.ts";
+import { Registrar } from "./registrar.ts";
+import type { MeshClient, ServiceDefinition } from "./service-definition.ts";
+import type { Store } from "./store.ts";
+
+export type MeshOptions = {
+  /** Makes the store once the metrics exist; for instance `(metrics) => connectEtcd({ …, metrics })`. */
+  readonly connectStore: (metrics: MeshMetrics) => Store;
+  /** Keys are `<prefix>/endpoints/…` and `<prefix>/config/…`. */
+  readonly prefix: string;
+  /** Name of this service, as others see the caller. */
+  readonly service: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: MeshLog;
+  readonly registry: Registry;
+  /** How to reach one address; grpc-js by default. */
+  readonly connect?: Connect;
+};
+
+export class Mesh {
+  readonly registrar: Registrar;
+  readonly #options: MeshOptions;
+  readonly #metrics: MeshMetrics;
+  readonly #store: Store;
+  readonly #table: EndpointTable;
+  readonly #targets = new Map<string, Target>();
+
+  constructor(options: MeshOptions) {
+    const { clock, random, log, prefix } = options;
+    this.#options = options;
+    this.#metrics = createMeshMetrics(options.registry, clock);
+    this.#store = options.connectStore(this.#metrics);
+    this.#table = new EndpointTable({ store: this.#store, prefix, clock, log, metrics: this.#metrics });
+    this.registrar = new Registrar({ store: this.#store, prefix, clock, random, log, metrics: this.#metrics });
+  }
+
+  /** A client of `service`; all clients of one service share its connections. `timeoutMs` bounds calls that name none. */
+  client<S extends ServiceDefinition>(definition: S, service: string, timeoutMs?: number): MeshClient<S> {
+    return createClient(definition, this.#target(service), timeoutMs);
+  }
+
+  /** Follows `<prefix>/config/<service>`. */
+  config<T>(parse: (document: string) => T, fallback: T): LiveConfig<T> {
+    const { prefix, service, log } = this.#options;
+    const key = `${prefix}/config/${service}`;
+    return watchConfig({ store: this.#store, key, parse, fallback, log, metrics: this.#metrics });
+  }
+
+  /** What `/debug/mesh` shows. */
+  debug(): unknown {
+    const targets = [...this.#targets.values()].map(({ service, connections }) => ({
+      service,
+      connections: [...connections].map(({ address, state, inFlight }) => ({ address, state, inFlight })),
+    }));
+    const endpoints = Object.fromEntries(this.#table.services);
+    return { revision: String(this.#table.revision), registration: this.registrar.state.kind, endpoints, targets };
+  }
+
+  close(): void {
+    for (const target of this.#targets.values()) target.close();
+    this.#table.close();
+    this.#store.close();
+  }
+
+  #target(service: string): Target {
+    const known = this.#targets.get(service);
+    if (known !== undefined) return known;
+    const { clock, random, connect = connectGrpc, service: caller } = this.#options;
+    const dependencies: Dependencies = { table: this.#table, connect, clock, random, metrics: this.#metrics, caller };
+    const made = new Target(service, roundRobin(Math.floor(random() * 1_000)), dependencies);
+    this.#targets.set(service, made);
+    return made;
+  }
+}

@@ -1,0 +1,92 @@
+/** Every metric of the mesh, declared once. Names follow OpenTelemetry's semantic conventions in Prometheus spelling. */
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import type { Clock } from "./clock.ts";
+
+/** Bucket bounds in seconds, as the semantic conventions give them for RPC. */
+export const RPC_BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
+
+export type StoreMetrics = {
+  readonly resyncs: Counter<"reason">;
+  /** Prefix to the monotonic time of its last listing or event, in milliseconds. */
+  readonly lastSyncMs: Map<string, number>;
+};
+
+export type MeshMetrics = StoreMetrics & {
+  readonly calls: Histogram<"rpc_system_name" | "rpc_method" | "rpc_status_code" | "server_address">;
+  readonly retries: Counter<"server_address">;
+  readonly endpoints: Gauge<"service">;
+  readonly badEndpoints: Counter;
+  readonly leaseRenewals: Counter<"result">;
+  readonly configRevision: Gauge;
+  readonly configRejected: Counter;
+};
+
+export function createMeshMetrics(registry: Registry, clock: Clock): MeshMetrics {
+  const registers = [registry];
+  const lastSyncMs = new Map<string, number>();
+  new Gauge({
+    name: "mesh_store_last_sync_age_seconds",
+    help: "Seconds since the last listing or event from the store",
+    labelNames: ["prefix"],
+    registers,
+    collect() {
+      for (const [prefix, atMs] of lastSyncMs) this.set({ prefix }, (clock.nowMs() - atMs) / 1_000);
+    },
+  });
+  return {
+    lastSyncMs,
+    resyncs: new Counter({
+      name: "mesh_etcd_resync_total",
+      help: "Listings made because a watch broke, a listing failed or a minute had passed",
+      labelNames: ["reason"],
+      registers,
+    }),
+    ...createCallMetrics(registry),
+    endpoints: new Gauge({
+      name: "mesh_registry_endpoints",
+      help: "Endpoints known for a service",
+      labelNames: ["service"],
+      registers,
+    }),
+    badEndpoints: new Counter({
+      name: "mesh_registry_bad_endpoints_total",
+      help: "Endpoint documents that were skipped because they are not valid",
+      registers,
+    }),
+    leaseRenewals: new Counter({
+      name: "mesh_lease_renewals_total",
+      help: "Lease grants and keepalives of this process",
+      labelNames: ["result"],
+      registers,
+    }),
+    configRevision: new Gauge({
+      name: "mesh_config_applied_revision",
+      help: "Store revision of the live configuration that is applied; 0 for the built-in one",
+      registers,
+    }),
+    configRejected: new Counter({
+      name: "mesh_config_rejected_total",
+      help: "Live configuration documents that were refused; the last good one stays",
+      registers,
+    }),
+  };
+}
+
+function createCallMetrics(registry: Registry): Pick<MeshMetrics, "calls" | "retries"> {
+  const registers = [registry];
+  return {
+    calls: new Histogram({
+      name: "rpc_client_call_duration_seconds",
+      help: "Calls made, with all their attempts",
+      labelNames: ["rpc_system_name", "rpc_method", "rpc_status_code", "server_address"],
+      buckets: RPC_BUCKETS_S,
+      registers,
+    }),
+    retries: new Counter({
+      name: "mesh_client_retries_total",
+      help: "Attempts after the first",
+      labelNames: ["server_address"],
+      registers,
+    }),
+  };
+}

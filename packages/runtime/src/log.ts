@@ -1,0 +1,34 @@
+/** The process's one root logger: JSON lines on standard output. */
+import { currentContext, traceId } from "@ordermesh/mesh/context";
+import { type DestinationStream, type Logger, pino, stdTimeFunctions } from "pino";
+
+export type { Logger } from "pino";
+
+type Options = { service: string; instance: string; version: string; level: string; destination?: DestinationStream };
+
+/** A second net: nobody logs requests, and should somebody do, these keys are masked. */
+const SECRET_KEYS = [
+  "paymentToken",
+  "payment_token",
+  "email",
+  "shipTo",
+  "password",
+  "postgresUrl",
+  "authorization",
+  "cookie",
+];
+
+export function createLogger({ service, instance, version, level, destination }: Options): Logger {
+  const options = {
+    level,
+    base: { "service.name": service, "service.instance.id": instance, "service.version": version },
+    timestamp: stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+    redact: { paths: SECRET_KEYS.flatMap((key) => [key, `*.${key}`]), censor: "[redacted]" },
+    mixin() {
+      const trace = traceId(currentContext()?.traceparent ?? "");
+      return trace === "" ? {} : { trace_id: trace };
+    },
+  };
+  return destination === undefined ? pino(options) : pino(options, destination);
+}

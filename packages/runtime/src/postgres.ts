@@ -1,0 +1,186 @@
+/** PostgreSQL: a pool of prepared statements, transactions and notifications. The only file that imports pg. */
+import { type Clock, jitter, type Random } from "@ordermesh/mesh/clock";
+import { MeshError } from "@ordermesh/mesh/errors";
+import pg from "pg";
+import type { Logger } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+
+/** A statement that is prepared once on each connection; the name also labels its metric. */
+export type Statement = { readonly name: string; readonly text: string };
+
+export function sql(name: string, text: string): Statement {
+  return { name, text };
+}
+
+export type Tx = {
+  /**
+   * int8 comes as bigint, timestamptz as Date.
+   * @throws MeshError unavailable DATABASE_UNAVAILABLE, conflict DATABASE_CONFLICT; other failures as pg gives them
+   */
+  query<Row>(statement: Statement, ...values: unknown[]): Promise<Row[]>;
+};
+
+const CONNECT_TIMEOUT_MS = 3_000;
+const STATEMENT_TIMEOUT_MS = 5_000;
+const IDLE_IN_TRANSACTION_MS = 10_000;
+const MIN_BACKOFF_MS = 100;
+const MAX_BACKOFF_MS = 5_000;
+const INT8_OID = 20;
+
+export type DbOptions = {
+  readonly url: string;
+  readonly poolSize: number;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly random: Random;
+};
+
+export class Db implements Tx {
+  readonly #options: DbOptions;
+  readonly #pool: pg.Pool;
+  readonly #closing = new AbortController();
+
+  /** Connects lazily: the server may still be starting. */
+  constructor(options: DbOptions) {
+    this.#options = options;
+    this.#pool = new pg.Pool({
+      ...connectionOptions(options.url),
+      max: options.poolSize,
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+    });
+    // Without a listener an idle connection that breaks would end the process.
+    this.#pool.on("error", () => options.metrics.dbErrors.inc({ error_type: "idle_connection" }));
+  }
+
+  query<Row>(statement: Statement, ...values: unknown[]): Promise<Row[]> {
+    return this.#measure(statement.name, async () => {
+      const { rows } = await this.#pool.query({ ...statement, values });
+      return rows as Row[];
+    });
+  }
+
+  /** Commits when `work` resolves and rolls back when it rejects. Nothing but statements belongs inside. */
+  async transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    const client = await this.#measure("connect", () => this.#pool.connect());
+    const run = (name: string, text: string) => this.#measure(name, () => client.query(text));
+    let isBroken = false;
+    try {
+      await run("begin", "BEGIN");
+      const result = await work({
+        query: <Row>(statement: Statement, ...values: unknown[]) =>
+          this.#measure(statement.name, async () => (await client.query({ ...statement, values })).rows as Row[]),
+      });
+      await run("commit", "COMMIT");
+      return result;
+    } catch (error) {
+      await run("rollback", "ROLLBACK").catch(() => {
+        isBroken = true;
+      });
+      throw error;
+    } finally {
+      client.release(isBroken);
+    }
+  }
+
+  /**
+   * Calls `onNotify` for every notification on `channel`, and after every reconnect, as notifications may have been missed.
+   * The payload is empty then. Returns at once and reconnects until the database is closed.
+   */
+  listen(channel: string, onNotify: (payload: string) => void): void {
+    void this.#listen(channel, onNotify);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#pool.end();
+  }
+
+  async #listen(channel: string, onNotify: (payload: string) => void): Promise<void> {
+    const { clock, random, url, log } = this.#options;
+    const { signal } = this.#closing;
+    let backoffMs = MIN_BACKOFF_MS;
+    while (!signal.aborted) {
+      const client = new pg.Client(connectionOptions(url));
+      const ended = new Promise<void>((resolve) => {
+        client.on("error", () => resolve());
+        client.on("end", () => resolve());
+        signal.addEventListener("abort", () => resolve(), { once: true });
+      });
+      client.on("notification", ({ payload }) => onNotify(payload ?? ""));
+      try {
+        await client.connect();
+        await client.query(`LISTEN ${pg.escapeIdentifier(channel)}`);
+        backoffMs = MIN_BACKOFF_MS;
+        onNotify("");
+        await ended;
+      } catch {
+        log.debug({ "db.channel": channel }, "cannot listen yet");
+      }
+      await client.end().catch(() => undefined);
+      await clock.sleep(jitter(backoffMs, 0.2, random), signal);
+      backoffMs = Math.min(backoffMs * 2, MAX_BACKOFF_MS);
+    }
+  }
+
+  async #measure<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const { metrics, clock } = this.#options;
+    const startedMs = clock.nowMs();
+    try {
+      return await work();
+    } catch (error) {
+      throw translate(error, metrics);
+    } finally {
+      metrics.dbOperations.observe(
+        { db_system_name: "postgresql", db_operation_name: name },
+        (clock.nowMs() - startedMs) / 1_000,
+      );
+      metrics.dbConnections.set({ state: "open" }, this.#pool.totalCount);
+      metrics.dbConnections.set({ state: "waiting" }, this.#pool.waitingCount);
+    }
+  }
+}
+
+/** The name of the constraint that a statement violated, or undefined when that is not why it failed. */
+export function constraintOf(error: unknown): string | undefined {
+  return error instanceof pg.DatabaseError ? error.constraint : undefined;
+}
+
+/** A connection without a statement time-out, for migrations; `work` may take as long as it needs. */
+export async function withConnection<T>(
+  url: string,
+  work: (query: (text: string) => Promise<{ rows: unknown[] }>) => Promise<T>,
+): Promise<T> {
+  const client = new pg.Client(connectionOptions(url));
+  client.on("error", () => undefined); // The statement that is running reports it.
+  try {
+    await client.connect();
+    return await work((text) => client.query(text));
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** True when the database could not be reached or is starting or stopping, so that trying again makes sense. */
+export function isConnectionTrouble(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (error instanceof pg.DatabaseError) return /^(08|53|57P)/.test(error.code ?? "");
+  return "code" in error || /terminated|timeout|not queryable|connection error/i.test(error.message);
+}
+
+function connectionOptions(url: string): pg.ClientConfig {
+  const types = new pg.TypeOverrides();
+  types.setTypeParser(INT8_OID, (value: string) => BigInt(value));
+  return { connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, keepAlive: true, types };
+}
+
+function translate(error: unknown, metrics: Metrics): unknown {
+  const sqlState = error instanceof pg.DatabaseError ? (error.code ?? "unknown") : "connection";
+  metrics.dbErrors.inc({ error_type: sqlState });
+  if (sqlState === "40001" || sqlState === "40P01")
+    return new MeshError("conflict", "DATABASE_CONFLICT", "another transaction was in the way", { cause: error });
+  if (sqlState === "57014" || isConnectionTrouble(error))
+    return new MeshError("unavailable", "DATABASE_UNAVAILABLE", "the database did not answer", { cause: error });
+  return error;
+}

@@ -1,0 +1,177 @@
+/** The chassis: everything that a process of the system does before, beside and after its own work. */
+import { randomBytes } from "node:crypto";
+import { type Clock, type Random, systemClock } from "@ordermesh/mesh/clock";
+import { connectEtcd } from "@ordermesh/mesh/etcd";
+import { Mesh } from "@ordermesh/mesh/mesh";
+import { startAdmin } from "./admin.ts";
+import type { BASE_SETTINGS } from "./base-settings.ts";
+import { ConfigError, loadConfig, type Settings, type Values } from "./config.ts";
+import { armFailpoints } from "./failpoints.ts";
+import { GrpcServer, type GrpcService } from "./grpc.ts";
+import { Lifecycle } from "./lifecycle.ts";
+import { createLogger, type Logger } from "./log.ts";
+import { createMetrics, type Metrics } from "./metrics.ts";
+import { addHealth, addReflection } from "./standard-services.ts";
+
+const EXIT = { clean: 0, failed: 1, badConfiguration: 2, forced: 3 } as const;
+/** On top of drain delay and time-out, before the process ends by force. */
+const FORCED_EXIT_MARGIN_MS = 5_000;
+const READINESS_EVERY_MS = 250;
+
+type Base = Values<typeof BASE_SETTINGS>;
+
+export type ServiceContext<S extends Settings> = {
+  readonly config: Values<S> & Base;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly mesh: Mesh;
+  readonly lifecycle: Lifecycle;
+};
+
+export type ServiceDefinition<S extends Settings & typeof BASE_SETTINGS> = {
+  readonly name: string;
+  readonly settings: S;
+  /** Builds the service; resolves with what it serves over gRPC. May take as long as its dependencies take to come up. */
+  readonly start: (context: ServiceContext<S>) => Promise<readonly GrpcService[]>;
+};
+
+/** Runs a service until a signal ends it. Exit codes: 0 clean, 1 failed, 2 bad configuration, 3 forced. */
+export async function runService<S extends Settings & typeof BASE_SETTINGS>(
+  definition: ServiceDefinition<S>,
+  env: NodeJS.ProcessEnv,
+): Promise<void> {
+  const config = readConfig(definition, env);
+  const instance = config.instance || `${definition.name}-${randomBytes(4).toString("hex")}`;
+  const log = createLogger({ service: definition.name, instance, version: config.version, level: config.logLevel });
+  const metrics = createMetrics();
+  const fail = (error: unknown) => {
+    log.error({ err: error }, "process failed");
+    process.exit(EXIT.failed);
+  };
+  process.on("uncaughtException", fail);
+  process.on("unhandledRejection", fail);
+  if (config.environment === "test") armFailpoints(config.failpoints);
+
+  const clock = systemClock;
+  const lifecycle = new Lifecycle(clock, log, fail);
+  const mesh = newMesh(definition.name, config, { log, metrics, clock });
+  const context: ServiceContext<S> = { config, log, metrics, clock, random: Math.random, mesh, lifecycle };
+  lifecycle.onClose("mesh", async () => mesh.close());
+
+  let phase: "starting" | "started" = "starting";
+  lifecycle.addReadiness("start", () => (phase === "started" ? undefined : "waiting for dependencies"));
+  const admin = await startAdmin({
+    host: config.bindHost,
+    port: config.adminPort,
+    registry: metrics.registry,
+    lifecycle,
+    debug: () => mesh.debug(),
+  });
+  lifecycle.onClose("admin", admin.close);
+  stopOnSignal(lifecycle, mesh, config, log);
+  log.info({ adminPort: admin.port }, "process started");
+
+  let services: readonly GrpcService[];
+  try {
+    services = await definition.start(context);
+  } catch (error) {
+    if (lifecycle.stopping.aborted) return; // The signal handler ends the process.
+    return fail(error);
+  }
+  const grpcPort = services.length === 0 ? undefined : await serve(services, context);
+  phase = "started";
+  if (grpcPort !== undefined && !lifecycle.stopping.aborted) {
+    const { advertiseHost, version, zone, pod, node } = config;
+    mesh.registrar.register({
+      service: definition.name,
+      instance,
+      address: `${advertiseHost}:${grpcPort}`,
+      adminAddress: `${advertiseHost}:${admin.port}`,
+      version,
+      zone,
+      weight: 1,
+      protocol: "grpc",
+      pod,
+      node,
+    });
+  }
+  log.info({ grpcPort }, "service started");
+}
+
+function readConfig<S extends Settings & typeof BASE_SETTINGS>(
+  { name, settings }: ServiceDefinition<S>,
+  env: NodeJS.ProcessEnv,
+) {
+  try {
+    return loadConfig(settings, env) as Values<S> & Base;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${name}: the configuration is not valid\n${error.message}\n`);
+    process.exit(EXIT.badConfiguration);
+  }
+}
+
+function newMesh(
+  service: string,
+  config: Base,
+  { log, metrics, clock }: { log: Logger; metrics: Metrics; clock: Clock },
+): Mesh {
+  const random = Math.random;
+  return new Mesh({
+    connectStore: (meshMetrics) =>
+      connectEtcd({ endpoints: config.etcdEndpoints, clock, random, log, metrics: meshMetrics }),
+    prefix: config.etcdPrefix,
+    service,
+    clock,
+    random,
+    log,
+    registry: metrics.registry,
+  });
+}
+
+async function serve<S extends Settings>(
+  services: readonly GrpcService[],
+  context: ServiceContext<S>,
+): Promise<number> {
+  const { lifecycle, config, log, metrics, clock, random } = context;
+  const base: Base = config;
+  const grpc = new GrpcServer(services, { log, metrics, clock, random });
+  const names = services.map(({ definition }) => definition.fullName);
+  const setServing = addHealth(grpc.server, names);
+  const isDevelopment = base.environment === "dev";
+  if (isDevelopment) await addReflection(grpc.server);
+  const update = () => {
+    const isReady = Object.keys(lifecycle.unreadyReasons()).length === 0;
+    setServing(isReady);
+    metrics.ready.set(isReady ? 1 : 0);
+  };
+  setInterval(update, READINESS_EVERY_MS).unref();
+  lifecycle.stopping.addEventListener("abort", update);
+  lifecycle.onDrain("grpc", () => grpc.drain());
+  lifecycle.onClose("grpc", async () => grpc.close());
+  return await grpc.listen(base.bindHost, base.grpcPort);
+}
+
+function stopOnSignal(lifecycle: Lifecycle, mesh: Mesh, config: Base, log: Logger): void {
+  const { drainDelayMs, drainTimeoutMs } = config;
+  const stop = (signal: NodeJS.Signals) => {
+    if (lifecycle.stopping.aborted) {
+      log.warn({ signal }, "second signal, exiting at once");
+      process.exit(EXIT.forced);
+    }
+    log.info({ signal }, "stopping");
+    setTimeout(
+      () => {
+        log.error("shutdown took too long");
+        process.exit(EXIT.forced);
+      },
+      drainDelayMs + drainTimeoutMs + FORCED_EXIT_MARGIN_MS,
+    ).unref();
+    const leave = () => mesh.registrar.deregister();
+    void lifecycle.shutdown({ leave, drainDelayMs, drainTimeoutMs }).then(() => process.exit(EXIT.clean));
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+}

@@ -1,0 +1,29 @@
+/** Lets a loop sleep until somebody has work for it, or until a time has passed. */
+import type { Clock } from "@ordermesh/mesh/clock";
+
+export class Wakeup {
+  readonly #clock: Clock;
+  #isPending = false;
+  #wakeSleeper: (() => void) | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Ends the current wait, or makes the next one return at once. */
+  wake(): void {
+    this.#isPending = true;
+    this.#wakeSleeper?.();
+  }
+
+  /** Resolves after a `wake` since the last wait, after `ms`, or when `signal` aborts. */
+  async wait(ms: number, signal: AbortSignal): Promise<void> {
+    if (!this.#isPending && !signal.aborted) {
+      const enough = new AbortController();
+      this.#wakeSleeper = () => enough.abort();
+      await this.#clock.sleep(ms, AbortSignal.any([signal, enough.signal]));
+      this.#wakeSleeper = undefined;
+    }
+    this.#isPending = false;
+  }
+}
