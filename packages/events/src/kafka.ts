@@ -2,15 +2,7 @@
 import type { Clock } from "@ordermesh/mesh/clock";
 import { MeshError } from "@ordermesh/mesh/errors";
 import type { Logger } from "@ordermesh/runtime/log";
-import {
-  type Consumer,
-  type EachBatchPayload,
-  Kafka,
-  KafkaJSProtocolError,
-  logLevel,
-  Partitioners,
-  type Producer,
-} from "kafkajs";
+import kafkajs, { type Consumer, type EachBatchPayload, type Kafka, type Producer } from "kafkajs";
 // @ts-expect-error kafkajs publishes no types for its inner modules.
 import RequestQueue from "kafkajs/src/network/requestQueue/index.js";
 import { type InboundRecord, type OutboundEvent, toHeaders } from "./event.ts";
@@ -65,12 +57,12 @@ export class KafkaBus {
   constructor(options: KafkaOptions) {
     quietRequestQueue();
     this.#options = options;
-    this.#kafka = new Kafka({
+    this.#kafka = new kafkajs.Kafka({
       brokers: [...options.brokers],
       clientId: options.clientId,
       connectionTimeout: 2_000,
       retry: RETRY,
-      logLevel: logLevel.WARN,
+      logLevel: kafkajs.logLevel.WARN,
       logCreator: () => (entry) => options.log.debug({ "kafka.namespace": entry.namespace }, entry.log.message),
     });
   }
@@ -96,7 +88,7 @@ export class KafkaBus {
     try {
       await (await this.#connectedProducer()).sendBatch({ topicMessages, acks: -1 });
     } catch (error) {
-      if (error instanceof KafkaJSProtocolError && REJECTIONS.has(error.type))
+      if (error instanceof kafkajs.KafkaJSProtocolError && REJECTIONS.has(error.type))
         throw new RecordRejected(error.type, { cause: error });
       throw new MeshError("unavailable", "BROKER_UNAVAILABLE", "Kafka did not take the events", { cause: error });
     }
@@ -203,7 +195,7 @@ export class KafkaBus {
     const producer = this.#kafka.producer({
       idempotent: true,
       allowAutoTopicCreation: false,
-      createPartitioner: Partitioners.DefaultPartitioner,
+      createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
       retry: RETRY,
     });
     await this.#untilConnected(() => producer.connect());

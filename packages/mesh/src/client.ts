@@ -33,11 +33,21 @@ export type Dependencies = {
   readonly caller: string;
 };
 
+/** A method as a client calls it. */
+type BoundMethod = {
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  readonly method: AnyMethod;
+  /** For calls that name no time-out. */
+  readonly timeoutMs: number;
+};
+
 /** All calls to one service: its connections and its balancer. */
 export class Target {
   readonly service: string;
   readonly #dependencies: Dependencies;
   readonly #balancer: Balancer;
+  /** By instance: a new instance at a known address does not inherit the old one's reconnection back-off. */
   readonly #connections = new Map<string, Connection>();
 
   constructor(service: string, balancer: Balancer, dependencies: Dependencies) {
@@ -51,32 +61,35 @@ export class Target {
     return this.#connections.values();
   }
 
-  async unary(
-    path: string,
-    method: AnyMethod,
-    request: unknown,
-    options: CallOptions,
-    defaultMs: number,
-  ): Promise<unknown> {
-    const { clock, metrics } = this.#dependencies;
-    const startedMs = clock.nowMs();
-    const labels = { rpc_system_name: "grpc", rpc_method: path.slice(1), server_address: this.service };
+  async unary(bound: BoundMethod, request: unknown, options: CallOptions): Promise<unknown> {
+    const startedMs = this.#dependencies.clock.nowMs();
+    let code = "OK";
     try {
-      const response = await this.#attempts(path, method, request, options, defaultMs);
-      metrics.calls.observe({ ...labels, rpc_status_code: "OK" }, (clock.nowMs() - startedMs) / 1_000);
-      return response;
+      return await this.#attempts(bound, request, options);
     } catch (error) {
-      metrics.calls.observe({ ...labels, rpc_status_code: statusName(error) }, (clock.nowMs() - startedMs) / 1_000);
+      code = statusName(error);
       throw error;
+    } finally {
+      this.#observe(bound.path, code, startedMs);
     }
   }
 
-  async *serverStream(path: string, method: AnyMethod, request: unknown, options: CallOptions): AsyncIterable<unknown> {
+  async *serverStream({ path, method }: BoundMethod, request: unknown, options: CallOptions): AsyncIterable<unknown> {
+    const startedMs = this.#dependencies.clock.nowMs();
     const endsMs = endOfCall(this.#dependencies.clock, options, Number.POSITIVE_INFINITY);
     const signal = signalOf(options);
-    const connection = await this.#choose(Math.min(this.#remaining(endsMs), DEFAULT_TIMEOUT_MS), signal, new Set());
-    const timeoutMs = this.#remaining(endsMs);
-    yield* connection.serverStream({ path, method, request, headers: this.#headers(options), timeoutMs, signal });
+    let code = "CANCELLED"; // A stream that neither ends nor fails was left by its reader.
+    try {
+      const connection = await this.#choose(Math.min(this.#remaining(endsMs), DEFAULT_TIMEOUT_MS), signal, new Set());
+      const timeoutMs = this.#remaining(endsMs);
+      yield* connection.serverStream({ path, method, request, headers: this.#headers(options), timeoutMs, signal });
+      code = "OK";
+    } catch (error) {
+      code = statusName(error);
+      throw error;
+    } finally {
+      this.#observe(path, code, startedMs);
+    }
   }
 
   close(): void {
@@ -84,14 +97,9 @@ export class Target {
     this.#connections.clear();
   }
 
-  async #attempts(
-    path: string,
-    method: AnyMethod,
-    request: unknown,
-    options: CallOptions,
-    defaultMs: number,
-  ): Promise<unknown> {
-    const endsMs = endOfCall(this.#dependencies.clock, options, defaultMs);
+  async #attempts(bound: BoundMethod, request: unknown, options: CallOptions): Promise<unknown> {
+    const { path, method } = bound;
+    const endsMs = endOfCall(this.#dependencies.clock, options, bound.timeoutMs);
     const signal = signalOf(options);
     const tried = new Set<string>();
     for (let attempt = 1; ; attempt += 1) {
@@ -111,38 +119,57 @@ export class Target {
   /** Sleeps before the next attempt; false when the deadline would pass meanwhile. */
   async #backOff(attempt: number, endsMs: number, signal: AbortSignal | undefined): Promise<boolean> {
     const { clock, random } = this.#dependencies;
-    const waitMs = random() * Math.min(MIN_BACKOFF_MS * 2 ** attempt, MAX_BACKOFF_MS);
+    const waitMs = random() * Math.min(MIN_BACKOFF_MS * 2 ** (attempt - 1), MAX_BACKOFF_MS);
     if (clock.nowMs() + waitMs >= endsMs) return false;
     await clock.sleep(waitMs, signal);
     return true;
   }
 
+  /**
+   * @throws MeshError unavailable NO_ENDPOINTS when none is known after `timeoutMs`
+   * @throws MeshError cancelled CALL_CANCELLED
+   */
   async #choose(timeoutMs: number, signal: AbortSignal | undefined, tried: ReadonlySet<string>): Promise<Connection> {
     const { table } = this.#dependencies;
     let endpoints: readonly Endpoint[] = table.of(this.service);
     if (endpoints.length === 0) endpoints = await table.waitFor(this.service, timeoutMs, signal);
+    if (signal?.aborted) throw new MeshError("cancelled", "CALL_CANCELLED", "the caller cancelled the call");
+    if (endpoints.length === 0)
+      throw new MeshError("unavailable", "NO_ENDPOINTS", `no endpoint of ${this.service} is registered`);
     const candidates = endpoints.map((endpoint) => ({
       endpoint,
-      isFailing: this.#connections.get(endpoint.address)?.state === "failing",
+      isFailing: this.#connections.get(endpoint.instance)?.state === "failing",
     }));
-    return this.#connection(this.#balancer.pick(candidates, tried).address);
+    return this.#connection(this.#balancer.pick(candidates, tried));
   }
 
-  #connection(address: string): Connection {
-    const known = this.#connections.get(address);
-    if (known !== undefined) return known;
+  #connection({ instance, address }: Endpoint): Connection {
+    const known = this.#connections.get(instance);
+    if (known?.address === address) return known;
+    known?.close();
     const made = this.#dependencies.connect(address);
-    this.#connections.set(address, made);
+    this.#connections.set(instance, made);
     return made;
   }
 
   #closeGone(): void {
-    const addresses = new Set(this.#dependencies.table.of(this.service).map(({ address }) => address));
-    for (const [address, connection] of this.#connections) {
-      if (addresses.has(address)) continue;
-      this.#connections.delete(address);
+    const instances = new Set(this.#dependencies.table.of(this.service).map(({ instance }) => instance));
+    for (const [instance, connection] of this.#connections) {
+      if (instances.has(instance)) continue;
+      this.#connections.delete(instance);
       connection.close();
     }
+  }
+
+  #observe(path: string, code: string, startedMs: number): void {
+    const { clock, metrics } = this.#dependencies;
+    const labels = {
+      rpc_system_name: "grpc",
+      rpc_method: path.slice(1),
+      rpc_status_code: code,
+      server_address: this.service,
+    };
+    metrics.calls.observe(labels, (clock.nowMs() - startedMs) / 1_000);
   }
 
   #remaining(endsMs: number): number {
@@ -167,9 +194,10 @@ export function createClient<S extends ServiceDefinition>(
   const methods = Object.entries(definition.methods).map(([key, method]) => {
     const path = methodPath(definition, method);
     if (method.requestStream) throw new TypeError(`${path}: client streams are not supported`);
+    const bound: BoundMethod = { path, method, timeoutMs };
     const call = method.responseStream
-      ? (request: unknown, options: CallOptions = {}) => target.serverStream(path, method, request, options)
-      : (request: unknown, options: CallOptions = {}) => target.unary(path, method, request, options, timeoutMs);
+      ? (request: unknown, options: CallOptions = {}) => target.serverStream(bound, request, options)
+      : (request: unknown, options: CallOptions = {}) => target.unary(bound, request, options);
     return [key, call];
   });
   return Object.fromEntries(methods);

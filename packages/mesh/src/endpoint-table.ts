@@ -1,13 +1,14 @@
 /** The endpoints of every service, kept from the store's snapshots; a store that is away changes nothing (fail static). */
 import type { Clock } from "./clock.ts";
 import { type Endpoint, parseEndpoint } from "./endpoint.ts";
-import { MeshError } from "./errors.ts";
 import type { MeshLog } from "./log.ts";
 import type { MeshMetrics } from "./metrics.ts";
 import type { Snapshot, Store, Subscription } from "./store.ts";
 
 /** Calls that may wait for a first endpoint at the same time; processes start in any order. */
 const MAX_WAITERS = 1_024;
+/** Time for living processes to register again in a store that forgot them; a lease's TTL and half of it. */
+const FORGOTTEN_GRACE_MS = 15_000;
 
 type Dependencies = {
   readonly store: Store;
@@ -20,8 +21,15 @@ type Dependencies = {
 export class EndpointTable {
   readonly #dependencies: Dependencies;
   readonly #subscription: Subscription;
+  readonly #closing = new AbortController();
   #byService: ReadonlyMap<string, readonly Endpoint[]> = new Map();
   #revision = 0n;
+  /** By key: what the last snapshot holds. */
+  #listed = new Map<string, Endpoint>();
+  /** By key: what the store held before it forgot, as far as it has not come back. */
+  #forgotten = new Map<string, Endpoint>();
+  /** Key to document of what could not be parsed, so that each is reported once. */
+  #skipped = new Map<string, string>();
   readonly #waiters = new Set<() => void>();
   readonly #listeners = new Set<() => void>();
 
@@ -50,61 +58,95 @@ export class EndpointTable {
     this.#listeners.add(listener);
   }
 
-  /**
-   * The endpoints of a service, waiting for a first one.
-   * @throws MeshError unavailable NO_ENDPOINTS when there is none after `timeoutMs` or too many calls wait already
-   */
+  /** Like `of`, but waits for a first endpoint; empty after `timeoutMs`, on abort, and when too many calls wait already. */
   async waitFor(service: string, timeoutMs: number, signal: AbortSignal | undefined): Promise<readonly Endpoint[]> {
-    const endsMs = this.#dependencies.clock.nowMs() + timeoutMs;
-    for (;;) {
-      const endpoints = this.of(service);
-      const remainingMs = endsMs - this.#dependencies.clock.nowMs();
-      if (endpoints.length > 0) return endpoints;
-      if (remainingMs <= 0 || signal?.aborted || this.#waiters.size >= MAX_WAITERS)
-        throw new MeshError("unavailable", "NO_ENDPOINTS", `no endpoint of ${service} is registered`);
+    const { clock } = this.#dependencies;
+    const endsMs = clock.nowMs() + timeoutMs;
+    while (this.of(service).length === 0 && !signal?.aborted && this.#waiters.size < MAX_WAITERS) {
+      const remainingMs = endsMs - clock.nowMs();
+      if (remainingMs <= 0) break;
       await this.#nextChange(remainingMs, signal);
     }
+    return this.of(service);
   }
 
   close(): void {
+    this.#closing.abort();
     this.#subscription.close();
-    for (const wake of this.#waiters) wake();
   }
 
   async #nextChange(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
     const stop = new AbortController();
-    const both = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
-    let wake = () => stop.abort();
-    const changed = new Promise<void>((resolve) => {
-      wake = resolve;
-    });
+    const wake = () => stop.abort();
     this.#waiters.add(wake);
-    await Promise.race([changed, this.#dependencies.clock.sleep(timeoutMs, both)]);
+    const both = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+    await this.#dependencies.clock.sleep(timeoutMs, both);
     this.#waiters.delete(wake);
-    stop.abort();
   }
 
   #accept(snapshot: Snapshot): void {
-    const { log, metrics } = this.#dependencies;
-    const byService = new Map<string, Endpoint[]>();
-    for (const [key, document] of snapshot.entries) {
-      try {
-        const endpoint = parseEndpoint(key, document);
-        byService.set(endpoint.service, [...(byService.get(endpoint.service) ?? []), endpoint]);
-      } catch (error) {
-        metrics.badEndpoints.inc();
-        log.warn(
-          { "mesh.key": key, "error.message": error instanceof Error ? error.message : "" },
-          "endpoint document skipped",
-        );
-      }
-    }
-    for (const endpoints of byService.values()) endpoints.sort((a, b) => (a.instance < b.instance ? -1 : 1));
-    for (const service of this.#byService.keys()) if (!byService.has(service)) metrics.endpoints.set({ service }, 0);
-    for (const [service, endpoints] of byService) metrics.endpoints.set({ service }, endpoints.length);
-    this.#byService = byService;
+    const listed = this.#parse(snapshot.entries);
+    if (snapshot.revision < this.#revision) this.#remember();
+    for (const key of listed.keys()) this.#forgotten.delete(key);
+    this.#listed = listed;
     this.#revision = snapshot.revision;
+    this.#publish();
+  }
+
+  /** A store whose revision went back was restored or emptied: what it does not know is not gone. */
+  #remember(): void {
+    const { clock, log } = this.#dependencies;
+    const forgotten = new Map([...this.#forgotten, ...this.#listed]);
+    this.#forgotten = forgotten;
+    log.warn(
+      { endpoints: forgotten.size },
+      "store went back to an older revision; keeping known endpoints for a while",
+    );
+    void clock.sleep(FORGOTTEN_GRACE_MS, this.#closing.signal).then(() => {
+      if (this.#forgotten !== forgotten || this.#closing.signal.aborted) return;
+      this.#forgotten = new Map();
+      this.#publish();
+    });
+  }
+
+  #publish(): void {
+    const byService = new Map<string, Endpoint[]>();
+    for (const endpoints of [this.#listed, this.#forgotten])
+      for (const endpoint of endpoints.values()) {
+        const siblings = byService.get(endpoint.service);
+        if (siblings === undefined) byService.set(endpoint.service, [endpoint]);
+        else siblings.push(endpoint);
+      }
+    const gauge = this.#dependencies.metrics.endpoints;
+    for (const service of this.#byService.keys()) gauge.set({ service }, 0);
+    for (const [service, endpoints] of byService) {
+      endpoints.sort((a, b) => (a.instance < b.instance ? -1 : 1));
+      gauge.set({ service }, endpoints.length);
+    }
+    this.#byService = byService;
     for (const wake of this.#waiters) wake();
     for (const listener of this.#listeners) listener();
+  }
+
+  #parse(entries: Snapshot["entries"]): Map<string, Endpoint> {
+    const parsed = new Map<string, Endpoint>();
+    const skipped = new Map<string, string>();
+    for (const [key, document] of entries) {
+      try {
+        parsed.set(key, parseEndpoint(key, document));
+      } catch (error) {
+        skipped.set(key, document);
+        if (this.#skipped.get(key) !== document) this.#report(key, error);
+      }
+    }
+    this.#skipped = skipped;
+    return parsed;
+  }
+
+  #report(key: string, error: unknown): void {
+    const { log, metrics } = this.#dependencies;
+    metrics.badEndpoints.inc();
+    const reason = error instanceof Error ? error.message : "";
+    log.warn({ "mesh.key": key, "error.message": reason }, "endpoint document skipped");
   }
 }

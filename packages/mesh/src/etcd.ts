@@ -14,6 +14,8 @@ const CALL_DEADLINE_MS = 2_000;
 const RELIST_MS = 60_000;
 const MIN_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5_000;
+/** A watch that lived for this long was healthy; the next break is retried soon again. */
+const HEALTHY_AFTER_MS = 5_000;
 
 export type EtcdOptions = {
   /** Client URLs such as `http://127.0.0.1:2379`, or `host:port`. */
@@ -89,35 +91,39 @@ class PrefixWatch {
     const { signal } = this.#closing;
     let backoffMs = MIN_BACKOFF_MS;
     while (!signal.aborted) {
+      const startedMs = clock.nowMs();
       const client = newClient(this.#options.endpoints);
-      try {
-        const listing = await this.#list(client);
-        backoffMs = MIN_BACKOFF_MS;
-        const reason = await this.#follow(client, listing);
-        if (!signal.aborted) metrics.resyncs.inc({ reason });
-      } catch (error) {
-        metrics.resyncs.inc({ reason: "list-failed" });
-        log.warn(
-          { "error.type": errorType(error), "mesh.prefix": this.#prefix },
-          "etcd cannot be listed; keeping what is known",
-        );
-        await clock.sleep(jitter(backoffMs, 0.2, random), signal);
-        backoffMs = Math.min(backoffMs * 2, MAX_BACKOFF_MS);
-      } finally {
-        client.close();
-      }
+      const reason = await this.#session(client);
+      client.close();
+      if (signal.aborted) return;
+      metrics.resyncs.inc({ reason });
+      if (clock.nowMs() - startedMs >= HEALTHY_AFTER_MS) backoffMs = MIN_BACKOFF_MS;
+      if (reason === "periodic") continue;
+      log.warn({ "mesh.prefix": this.#prefix, reason }, "etcd cannot be followed; keeping what is known");
+      await clock.sleep(jitter(backoffMs, 0.5, random), signal);
+      backoffMs = Math.min(backoffMs * 2, MAX_BACKOFF_MS);
     }
+  }
+
+  /** One listing and the watch from there; resolves with why it ended. */
+  async #session(client: Etcd3): Promise<string> {
+    let listing: Listing;
+    try {
+      listing = await this.#list(client);
+    } catch {
+      return "list-failed";
+    }
+    this.#publishNow(listing);
+    return await this.#follow(client, listing);
   }
 
   async #list(client: Etcd3): Promise<Listing> {
     const response = await client.getAll().prefix(this.#prefix).exec();
-    const listing: Listing = { revision: BigInt(response.header.revision), values: new Map() };
-    for (const { key, value } of response.kvs) listing.values.set(key.toString(), value.toString());
-    this.#publishNow(listing);
-    return listing;
+    const values = response.kvs.map(({ key, value }) => [key.toString(), value.toString()] as const);
+    return { revision: BigInt(response.header.revision), values: new Map(values) };
   }
 
-  /** Applies changes until the watch breaks or the next listing is due; resolves with why it ended. */
+  /** Applies changes until the watch breaks or the next listing is due. */
   async #follow(client: Etcd3, listing: Listing): Promise<string> {
     const { clock, random } = this.#options;
     const builder = client
@@ -145,18 +151,15 @@ class PrefixWatch {
   }
 
   #apply(listing: Listing, response: IWatchResponse): void {
-    let changed = false;
-    for (const { type, kv } of response.events) {
-      const revision = BigInt(kv.mod_revision);
-      if (revision < listing.revision + 1n) continue;
+    const fresh = response.events.filter(({ kv }) => BigInt(kv.mod_revision) > listing.revision);
+    for (const { type, kv } of fresh) {
       const key = kv.key.toString();
       if (type === "Put") listing.values.set(key, kv.value.toString());
       else listing.values.delete(key);
-      changed = true;
+      // Not the header's revision: while etcd catches up, that one is ahead of the events still to come.
+      listing.revision = BigInt(kv.mod_revision);
     }
-    if (!changed) return;
-    listing.revision = BigInt(response.header.revision);
-    this.#publishNow(listing);
+    if (fresh.length > 0) this.#publishNow(listing);
   }
 
   #publishNow(listing: Listing): void {
@@ -167,6 +170,11 @@ class PrefixWatch {
 }
 
 type Listing = { revision: bigint; readonly values: Map<string, string> };
+
+type Policy = NonNullable<NonNullable<IOptions["faultHandling"]>["global"]>;
+
+/** One try: when to try again is decided here. etcd3's own policy tries thrice and then lets a revived etcd wait for 5 s. */
+const once = { execute: async (work, signal = new AbortController().signal) => await work({ signal }) } as Policy;
 
 /** Pings below 5 s or without a stream make etcd hang up, so 10 s and only while calls are open. */
 function newClient(endpoints: readonly string[]): Etcd3 {
@@ -181,6 +189,7 @@ function newClient(endpoints: readonly string[]): Etcd3 {
       "grpc.enable_channelz": 0,
       "grpc.use_local_subchannel_pool": 1,
     },
+    faultHandling: { global: once, host: () => once },
     defaultCallOptions: (context) => (context.isStream ? {} : { deadline: Date.now() + CALL_DEADLINE_MS }),
   };
   return new Etcd3(options);
@@ -192,8 +201,4 @@ async function translate<T>(work: () => Promise<T>): Promise<T> {
   } catch (error) {
     throw new MeshError("unavailable", "STORE_UNAVAILABLE", "etcd did not answer", { cause: error });
   }
-}
-
-function errorType(error: unknown): string {
-  return error instanceof Error ? error.name : "unknown";
 }

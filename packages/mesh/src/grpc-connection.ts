@@ -14,6 +14,8 @@ const CHANNEL_OPTIONS = {
   "grpc.max_receive_message_length": 4 * 1024 * 1024,
   "grpc.enable_channelz": 0,
   "grpc.service_config_disable_resolution": 1,
+  // A shared pool would give a new connection the reconnection back-off of a closed one to the same address.
+  "grpc.use_local_subchannel_pool": 1,
 };
 
 const STATES: Record<connectivityState, ConnectionState> = {
@@ -61,7 +63,6 @@ class GrpcConnection implements Connection {
         if (error === null) resolve(response);
         else reject(toMeshError(error, attempt.signal));
       };
-      this.#inFlight += 1;
       const options = { deadline: Date.now() + attempt.timeoutMs };
       const metadata = toMetadata(attempt.headers);
       const call = this.#client.makeUnaryRequest(
@@ -73,6 +74,7 @@ class GrpcConnection implements Connection {
         options,
         finish,
       );
+      this.#inFlight += 1;
       const cancel = () => call.cancel();
       attempt.signal?.addEventListener("abort", cancel, { once: true });
     });

@@ -75,6 +75,14 @@ export class MemoryStore implements Store {
     for (const [id, { endsMs }] of this.#leaseEndsMs) if (endsMs <= this.#clock.nowMs()) this.#end(id);
   }
 
+  /** Forgets everything and counts revisions from the start, as a store whose disk was lost. */
+  wipe(): void {
+    this.#entries.clear();
+    this.#leaseEndsMs.clear();
+    this.#revision = 0n;
+    this.#changed();
+  }
+
   #end(lease: number): void {
     this.#leaseEndsMs.delete(lease);
     const keys = [...this.#entries].filter(([, entry]) => entry.lease === lease).map(([key]) => key);

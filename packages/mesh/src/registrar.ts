@@ -18,6 +18,8 @@ export type RegistrarState =
   | { readonly kind: "registered"; readonly lease: Lease; readonly lastAckMs: number }
   | { readonly kind: "closed" };
 
+type Registered = Extract<RegistrarState, { kind: "registered" }>;
+
 type Dependencies = {
   readonly store: Store;
   readonly prefix: string;
@@ -53,18 +55,20 @@ export class Registrar {
     this.#state = { kind: "closed" };
     this.#closing.abort();
     if (last.kind !== "registered") return;
-    const timeout = this.#dependencies.clock.sleep(DEREGISTER_TIMEOUT_MS);
-    await Promise.race([last.lease.revoke().catch(() => undefined), timeout]);
+    const done = new AbortController();
+    const revoked = last.lease.revoke().catch(() => undefined);
+    await Promise.race([revoked, this.#dependencies.clock.sleep(DEREGISTER_TIMEOUT_MS, done.signal)]);
+    done.abort();
   }
 
   async #run(endpoint: Endpoint): Promise<void> {
     const { clock, random, log, metrics } = this.#dependencies;
     const { signal } = this.#closing;
     while (!signal.aborted) {
-      const lease = await this.#take(endpoint);
-      if (lease !== undefined) {
+      const registered = await this.#take(endpoint);
+      if (registered !== undefined) {
         log.info({ "mesh.address": endpoint.address, ttlS: LEASE_TTL_S }, "endpoint registered");
-        await this.#keep(lease);
+        await this.#keep(registered);
         if (signal.aborted) return;
         metrics.leaseRenewals.inc({ result: "lost" });
         log.warn({ "mesh.address": endpoint.address }, "lease lost; registering again");
@@ -74,7 +78,7 @@ export class Registrar {
     }
   }
 
-  async #take(endpoint: Endpoint): Promise<Lease | undefined> {
+  async #take(endpoint: Endpoint): Promise<Registered | undefined> {
     const { store, prefix, clock, metrics } = this.#dependencies;
     try {
       const askedMs = clock.nowMs();
@@ -85,8 +89,9 @@ export class Registrar {
         return undefined;
       }
       metrics.leaseRenewals.inc({ result: "granted" });
-      this.#state = { kind: "registered", lease, lastAckMs: askedMs };
-      return lease;
+      const registered: Registered = { kind: "registered", lease, lastAckMs: askedMs };
+      this.#state = registered;
+      return registered;
     } catch {
       metrics.leaseRenewals.inc({ result: "failed" });
       return undefined;
@@ -94,10 +99,10 @@ export class Registrar {
   }
 
   /** Returns when the lease has ended, or may have. */
-  async #keep(lease: Lease): Promise<void> {
+  async #keep({ lease, lastAckMs: grantedMs }: Registered): Promise<void> {
     const { clock, random, metrics } = this.#dependencies;
     const { signal } = this.#closing;
-    let lastAckMs = clock.nowMs();
+    let lastAckMs = grantedMs;
     let waitMs = RENEW_MS;
     while (!signal.aborted && clock.nowMs() - lastAckMs < LOST_AFTER_MS) {
       await clock.sleep(jitter(waitMs, 0.1, random), signal);

@@ -1,0 +1,100 @@
+/** Starts etcd: one member or three, from a binary, built once from its Go module, or from its image. */
+import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { run } from "./command.ts";
+import { inContainer } from "./container.ts";
+import { freePorts, type Part, untilHealthy } from "./part.ts";
+import { ManagedProcess, type ProcessSpec } from "./process.ts";
+import type { Progress } from "./progress.ts";
+import type { Source } from "./sources.ts";
+
+const READY_MS = 30_000;
+const MODULE = fileURLToPath(new URL("../etcd/", import.meta.url));
+const FLAGS = [
+  "--auto-compaction-mode=periodic",
+  "--auto-compaction-retention=1h",
+  "--watch-progress-notify-interval=5s",
+  "--quota-backend-bytes=2147483648",
+];
+
+export type PartOptions = {
+  readonly dataDir: string;
+  readonly logDir: string;
+  readonly cacheDir: string;
+  readonly source: Source;
+  readonly progress: Progress;
+  /** Processes of the part: 1 or 3. */
+  readonly nodes: number;
+  /** What every program gets: at least PATH. */
+  readonly env: Readonly<Record<string, string>>;
+};
+
+export async function startEtcd(options: PartOptions): Promise<Part> {
+  const { source, nodes, dataDir } = options;
+  if (source.kind === "address") return { address: source.address, processes: [] };
+  if (source.kind === "missing") throw new Error(source.sentence);
+  const command =
+    source.kind === "toolchain" ? await buildEtcd(options) : source.kind === "binary" ? source.path : "etcd";
+  const ports = await freePorts(nodes * 2);
+  const members = Array.from({ length: nodes }, (_, index) => ({
+    name: `etcd-${index + 1}`,
+    client: `http://127.0.0.1:${ports[index * 2]}`,
+    peer: `http://127.0.0.1:${ports[index * 2 + 1]}`,
+  }));
+  const cluster = members.map(({ name, peer }) => `${name}=${peer}`).join(",");
+  const processes = members.map(({ name, client, peer }) => {
+    const folder = join(dataDir, name);
+    mkdirSync(dataDir, { recursive: true });
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const urls = [`--listen-client-urls=${client}`, `--advertise-client-urls=${client}`, `--listen-peer-urls=${peer}`];
+    const join1 = [
+      `--initial-advertise-peer-urls=${peer}`,
+      `--initial-cluster=${cluster}`,
+      "--initial-cluster-token=ordermesh",
+    ];
+    // A lone member keeps its data although its ports change; its old peer address does not matter to anyone.
+    const spec: ProcessSpec = {
+      name,
+      command,
+      args: [`--name=${name}`, `--data-dir=${folder}`, ...urls, ...join1, ...FLAGS],
+      env: options.env,
+      logFile: join(options.logDir, `${name}.log`),
+      restarts: false,
+    };
+    const folders = [folder];
+    return new ManagedProcess(
+      source.kind === "image"
+        ? inContainer(spec, {
+            image: source.image,
+            container: `ordermesh-${name}-${process.pid}`,
+            folders,
+            user: process.getuid?.() ?? 0,
+          })
+        : spec,
+    );
+  });
+  for (const member of processes) member.start();
+  await Promise.all(
+    processes.map((member, index) => untilHealthy(member, READY_MS, () => isHealthy(members[index]?.client ?? ""))),
+  );
+  return { address: members.map(({ client }) => client).join(","), processes };
+}
+
+async function isHealthy(client: string): Promise<void> {
+  const response = await fetch(`${client}/health`, { signal: AbortSignal.timeout(1_000) });
+  if (!response.ok) throw new Error(`etcd answers ${response.status}`);
+}
+
+/** Builds under a name of its own and renames, so that an interrupted or a second build does no harm. */
+async function buildEtcd({ cacheDir, source, progress }: PartOptions): Promise<string> {
+  const built = join(cacheDir, "etcd", "etcd");
+  if (existsSync(built) || source.kind !== "toolchain") return built;
+  const draft = `${built}.${process.pid}`;
+  mkdirSync(join(cacheDir, "etcd"), { recursive: true });
+  await progress("Building etcd with Go, once (one to two minutes)", () =>
+    run(source.path, ["build", "-trimpath", "-o", draft, "."], { cwd: MODULE }),
+  );
+  renameSync(draft, built);
+  return built;
+}

@@ -1,0 +1,252 @@
+/** The whole system as processes of this machine. `make start`, the tests and the chaos runs all use this. */
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { KafkaBus } from "@ordermesh/events/kafka";
+import { systemClock } from "@ordermesh/mesh/clock";
+import { createLogger } from "@ordermesh/runtime/log";
+import { freePorts } from "./part.ts";
+import { type Parts, type PartsOptions, startParts, stopParts } from "./parts.ts";
+import { createDatabase } from "./postgres.ts";
+import { ManagedProcess } from "./process.ts";
+import { SERVICES, type ServiceSpec } from "./services.ts";
+
+export const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
+const READY_MS = 60_000;
+const POLL_MS = 100;
+const STOP_SERVICE_MS = 12_000;
+
+export type SystemOptions = PartsOptions & {
+  /** Port of the shop; 0 takes a free one. */
+  readonly httpPort: number;
+  /** More than one process of a service, by its name. */
+  readonly replicas?: Readonly<Record<string, number>>;
+  /** Further environment for all services, or for one under its name. */
+  readonly serviceEnv?: Readonly<Record<string, string>>;
+  readonly envOf?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Another entry file for a service, relative to the repository: test wiring. */
+  readonly entries?: Readonly<Record<string, string>>;
+  /** Waits before it starts a process, for tests of the order of starting. */
+  readonly delayMs?: (process: string) => number;
+};
+
+type Service = { readonly spec: ServiceSpec; readonly process: ManagedProcess; readonly adminUrl: string };
+
+/** What a running system tells others through its state file. */
+export type SystemState = {
+  readonly pid: number;
+  readonly url: string;
+  readonly environment: string;
+  readonly adminUrls: Readonly<Record<string, string>>;
+  readonly databases: Readonly<Record<string, string>>;
+  readonly etcd: string;
+  readonly kafka: string;
+  readonly logDir: string;
+};
+
+export class System {
+  readonly parts: Parts;
+  readonly url: string;
+  readonly logDir: string;
+  readonly #services: ReadonlyMap<string, Service>;
+  readonly #databases: Readonly<Record<string, string>>;
+  readonly #environment: string;
+
+  private constructor(
+    parts: Parts,
+    options: SystemOptions,
+    ports: readonly number[],
+    databases: Readonly<Record<string, string>>,
+  ) {
+    this.parts = parts;
+    this.logDir = join(options.dir, "logs");
+    this.#databases = databases;
+    this.#environment = options.serviceEnv?.MESH_ENVIRONMENT ?? "dev";
+    const httpPort = options.httpPort === 0 ? ports[0] : options.httpPort;
+    this.url = `http://127.0.0.1:${httpPort}`;
+    const services = new Map<string, Service>();
+    let nextPort = 1;
+    for (const spec of SERVICES)
+      for (let replica = 1; replica <= (options.replicas?.[spec.name] ?? 1); replica += 1) {
+        const adminPort = ports[nextPort++] ?? 0;
+        const env = this.#envFor(spec, replica, adminPort, httpPort ?? 0, options);
+        services.set(env.MESH_INSTANCE ?? "", this.#service(spec, env, adminPort, options));
+      }
+    this.#services = services;
+  }
+
+  /** Starts parts and services, in no order, and resolves when an order can be placed. */
+  static async start(options: SystemOptions): Promise<System> {
+    mkdirSync(options.dir, { recursive: true });
+    const count = SERVICES.reduce((sum, { name }) => sum + (options.replicas?.[name] ?? 1), 1);
+    const [parts, ports] = await Promise.all([
+      options.progress("Starting etcd, Kafka and PostgreSQL", () => startParts(options)),
+      freePorts(count),
+    ]);
+    try {
+      const databases = await createDatabases(parts.postgres.address);
+      const system = new System(parts, options, ports, databases);
+      const topics = ensureTopics(parts.kafka.address, options.kafkaNodes ?? 1);
+      await options.progress("Starting the services", async () => {
+        await Promise.all([topics, system.#startServices(options.delayMs)]);
+        await system.untilReady();
+      });
+      return system;
+    } catch (error) {
+      await stopParts(parts);
+      throw error;
+    }
+  }
+
+  /** Names of all processes: services such as `payment-1`, and parts such as `kafka-1`. */
+  get names(): string[] {
+    return [
+      ...this.#services.keys(),
+      ...Object.values(this.parts).flatMap(({ processes }) => processes.map(({ spec }) => spec.name)),
+    ];
+  }
+
+  get state(): SystemState {
+    const adminUrls = Object.fromEntries([...this.#services].map(([name, { adminUrl }]) => [name, adminUrl]));
+    const { etcd, kafka } = this.parts;
+    return {
+      pid: process.pid,
+      url: this.url,
+      environment: this.#environment,
+      adminUrls,
+      databases: this.#databases,
+      etcd: etcd.address,
+      kafka: kafka.address,
+      logDir: this.logDir,
+    };
+  }
+
+  /** @throws RangeError when there is none of that name */
+  process(name: string): ManagedProcess {
+    const part = Object.values(this.parts)
+      .flatMap(({ processes }) => processes)
+      .find(({ spec }) => spec.name === name);
+    const found = this.#services.get(name)?.process ?? part;
+    if (found === undefined) throw new RangeError(`${name} is none of ${this.names.join(", ")}`);
+    return found;
+  }
+
+  databaseUrl(service: string): string {
+    const url = this.#databases[service];
+    if (url === undefined) throw new RangeError(`${service} has no database`);
+    return url;
+  }
+
+  adminUrl(name: string): string {
+    const service = this.#services.get(name);
+    if (service === undefined) throw new RangeError(`${name} is no service's process`);
+    return service.adminUrl;
+  }
+
+  /** Resolves when every service is ready and the shop lists products. */
+  async untilReady(timeoutMs = READY_MS): Promise<void> {
+    const endsMs = performance.now() + timeoutMs;
+    let reason = "";
+    while (performance.now() < endsMs) {
+      reason = await this.#whyNotReady();
+      if (reason === "") return;
+      await sleep(POLL_MS);
+    }
+    throw new Error(`the system was not ready after ${timeoutMs / 1_000} s: ${reason}; logs are in ${this.logDir}`);
+  }
+
+  /** Services first, so that they drain while their parts still answer. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.#services.values()].map(({ process }) => process.stop(STOP_SERVICE_MS)));
+    await stopParts(this.parts);
+  }
+
+  async #startServices(delayMs: SystemOptions["delayMs"]): Promise<void> {
+    await Promise.all(
+      [...this.#services].map(async ([name, { process }]) => {
+        await sleep(delayMs?.(name) ?? 0);
+        process.start();
+      }),
+    );
+  }
+
+  async #whyNotReady(): Promise<string> {
+    for (const [name, { adminUrl, process }] of this.#services) {
+      const answer = await get(`${adminUrl}/readyz`);
+      if (answer === undefined) return `${name} does not answer\n${process.logTail()}`;
+      if (!answer.ok) return `${name} is not ready: ${answer.body}`;
+    }
+    const products = await get(`${this.url}/api/products`);
+    return products?.ok === true && products.body.includes('"sku"') ? "" : "the shop lists no products yet";
+  }
+
+  #service(spec: ServiceSpec, env: Record<string, string>, adminPort: number, options: SystemOptions): Service {
+    const name = env.MESH_INSTANCE ?? spec.name;
+    const entry = options.entries?.[spec.name] ?? `services/${spec.name}/src/main.ts`;
+    const [file = "", ...args] = entry.split(" ");
+    const managed = new ManagedProcess({
+      name,
+      command: process.execPath,
+      args: ["--enable-source-maps", join(ROOT, file), ...args],
+      env,
+      logFile: join(this.logDir, `${name}.log`),
+      restarts: true,
+    });
+    return { spec, process: managed, adminUrl: `http://127.0.0.1:${adminPort}` };
+  }
+
+  #envFor(
+    spec: ServiceSpec,
+    replica: number,
+    adminPort: number,
+    httpPort: number,
+    options: SystemOptions,
+  ): Record<string, string> {
+    const { etcd, kafka } = this.parts;
+    return {
+      ...options.env,
+      NODE_COMPILE_CACHE: join(options.cacheDir, "node-compile"),
+      MESH_INSTANCE: `${spec.name}-${replica}`,
+      MESH_BIND_HOST: "127.0.0.1",
+      MESH_GRPC_PORT: "0",
+      MESH_ADMIN_PORT: String(adminPort),
+      MESH_ENVIRONMENT: "dev",
+      MESH_DRAIN_DELAY_MS: "500",
+      MESH_ETCD_ENDPOINTS: etcd.address,
+      ...(spec.hasDatabase ? { MESH_POSTGRES_URL: this.databaseUrl(spec.name) } : {}),
+      ...(spec.hasEvents ? { MESH_KAFKA_BROKERS: kafka.address } : {}),
+      ...(spec.name === "storefront" ? { MESH_HTTP_PORT: String(httpPort), MESH_HTTP_HOST: "127.0.0.1" } : {}),
+      ...options.serviceEnv,
+      ...options.envOf?.[spec.name],
+    };
+  }
+}
+
+/** Writes the state for others to join; `undefined` removes it. */
+export function writeState(file: string, state: SystemState | undefined): void {
+  if (state === undefined) rmSync(file, { force: true });
+  else writeFileSync(file, `${JSON.stringify(state, null, 2)}\n`);
+}
+
+async function createDatabases(adminUrl: string): Promise<Record<string, string>> {
+  const names = SERVICES.filter(({ hasDatabase }) => hasDatabase).map(({ name }) => name);
+  const urls = await Promise.all(names.map(async (name) => [name, await createDatabase(adminUrl, name)] as const));
+  return Object.fromEntries(urls);
+}
+
+async function ensureTopics(brokers: string, nodes: number): Promise<void> {
+  const log = createLogger({ service: "local", instance: "local", version: "", level: "silent" });
+  const bus = new KafkaBus({ brokers: brokers.split(","), clientId: "ordermesh-local", log, clock: systemClock });
+  await bus.ensureTopics(Math.min(nodes, 3));
+  await bus.close();
+}
+
+async function get(url: string): Promise<{ ok: boolean; body: string } | undefined> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
+    return { ok: response.ok, body: await response.text() };
+  } catch {
+    return undefined;
+  }
+}
