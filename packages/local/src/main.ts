@@ -27,7 +27,6 @@ const stateFile = join(dir, "system.json");
 const env = { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "" };
 const httpPort = Number(process.env.MESH_HTTP_PORT ?? 8080);
 mkdirSync(dir, { recursive: true });
-process.env.MESH_ENVIRONMENT ??= "dev";
 
 const [command = "start", ...rest] = process.argv.slice(2);
 const commands: Record<string, () => Promise<number>> = {

@@ -1,0 +1,4 @@
+/** The settings of the inventory service. */
+import { BASE_SETTINGS, POSTGRES_SETTINGS } from "@ordermesh/runtime/base-settings";
+
+export const SETTINGS = { ...BASE_SETTINGS, ...POSTGRES_SETTINGS };

@@ -1,0 +1,157 @@
+/** OrderService: checks what comes in, takes orders, and shows how they are. */
+import type { Clock } from "@ordermesh/mesh/clock";
+import type { CallContext } from "@ordermesh/mesh/context";
+import { MeshError } from "@ordermesh/mesh/errors";
+import { OrderServiceDefinition, type PlaceOrderRequest } from "@ordermesh/proto/ordermesh/order/v1/order";
+import { type GrpcService, implement } from "@ordermesh/runtime/grpc";
+import { isUuid, newId } from "@ordermesh/runtime/ids";
+import type { Catalog } from "./catalog.ts";
+import { isFinal, toOrder } from "./messages.ts";
+import type { OrderMetrics } from "./metrics.ts";
+import { stepOf } from "./saga.ts";
+import type { SagaRunner } from "./saga-runner.ts";
+import type { OrderRow, OrderStore } from "./store.ts";
+import { hashRequest, validateOrder } from "./validation.ts";
+import type { OrderWatch } from "./watch.ts";
+
+/** Sagas at the same time; more are refused before they are accepted. */
+const MAX_RUNNING = 500;
+/** Kept back to answer "still pending" before the caller gives up. */
+const ANSWER_MARGIN_MS = 100;
+const DEFAULT_PAGE = 20;
+const MAX_PAGE = 100;
+const LAST_ID = "ffffffff-ffff-7fff-bfff-ffffffffffff";
+
+type Dependencies = {
+  readonly store: OrderStore;
+  readonly runner: SagaRunner;
+  readonly catalog: Catalog;
+  readonly watch: OrderWatch;
+  readonly metrics: OrderMetrics;
+  readonly clock: Clock;
+};
+
+export function orderService(dependencies: Dependencies): GrpcService {
+  const { store, runner, watch } = dependencies;
+  const find = async (orderId: string, customerId: string) => {
+    const row = isUuid(orderId) ? await store.find(orderId, customerId) : undefined;
+    if (row === undefined) throw new MeshError("not-found", "ORDER_UNKNOWN", "there is no such order");
+    return row;
+  };
+  return implement(OrderServiceDefinition, {
+    placeOrder: async (request, call) => ({ order: toOrder(await placeOrder(request, call, dependencies)) }),
+    getOrder: async ({ orderId, customerId }) => ({ order: toOrder(await find(orderId, customerId)) }),
+    async listOrders({ customerId, pageSize, pageToken }) {
+      if (pageSize < 0 || pageSize > MAX_PAGE || (pageToken !== "" && !isUuid(pageToken)))
+        throw new MeshError(
+          "invalid",
+          "PAGE_INVALID",
+          `page_size must be 0 to ${MAX_PAGE}, page_token from an earlier answer`,
+        );
+      const limit = pageSize || DEFAULT_PAGE;
+      const rows = await store.list(customerId, pageToken || LAST_ID, limit);
+      return { orders: rows.map(toOrder), nextPageToken: rows.length === limit ? (rows.at(-1)?.order_id ?? "") : "" };
+    },
+    async *watchOrder({ orderId, customerId }, { signal, deadlineMs }) {
+      const read = async () => toOrder(await find(orderId, customerId));
+      const timeoutMs = deadlineMs - dependencies.clock.nowMs();
+      let version = 0n;
+      for await (const order of watch.follow(orderId, read, { signal, timeoutMs, isEnough: isFinal })) {
+        if (order.version > version) yield { order };
+        version = order.version;
+      }
+    },
+    async cancelOrder({ orderId, customerId }) {
+      const row = await find(orderId, customerId);
+      const changed = await store.requestCancel(orderId);
+      if (changed !== undefined) runner.wake();
+      const current = changed ?? (await find(row.order_id, customerId));
+      if (changed === undefined && !current.cancel_requested && current.state !== "CANCELLED")
+        throw new MeshError("precondition", "ORDER_NOT_CANCELLABLE", "the order is charged or being cancelled already");
+      return { order: toOrder(current) };
+    },
+  });
+}
+
+async function placeOrder(
+  request: PlaceOrderRequest,
+  call: CallContext,
+  dependencies: Dependencies,
+): Promise<OrderRow> {
+  const { runner, metrics } = dependencies;
+  validateOrder(request);
+  if (runner.running >= MAX_RUNNING)
+    throw new MeshError("exhausted", "TOO_MANY_ORDERS", "too many orders at once; try again soon");
+  const hash = hashRequest(request);
+  const accepted = await accept(request, hash, call, dependencies);
+  if (!accepted.hash.equals(hash)) throw keyReused();
+  if (!accepted.isNew) return await untilDecided(accepted.row, call, dependencies);
+  metrics.orders.inc({ outcome: "accepted", reason: "" });
+  const driven = runner.drive(accepted.row).catch(() => accepted.row); // Recovery goes on with it.
+  const { clock } = dependencies;
+  const enough = new AbortController();
+  const timeout = clock.sleep(remainingMs(call, clock), AbortSignal.any([call.signal, enough.signal]));
+  const row = await Promise.race([driven, timeout.then(() => accepted.row)]);
+  enough.abort();
+  return stepOf(row.state) === undefined ? row : await untilDecided(accepted.row, call, dependencies);
+}
+
+async function accept(
+  request: PlaceOrderRequest,
+  hash: Buffer,
+  call: CallContext,
+  { store, catalog, clock }: Dependencies,
+) {
+  const { customerId, idempotencyKey: key, email, shipTo, paymentToken } = request;
+  try {
+    const { lines, total } = await catalog.price(request);
+    if (shipTo === undefined) throw new TypeError("a validated order has an address");
+    return await store.accept({
+      orderId: newId(clock.wallMs()),
+      customerId,
+      key,
+      hash,
+      email,
+      shipTo,
+      lines: lines.map(({ sku, name, quantity, unitPrice }) => ({
+        sku,
+        name,
+        quantity,
+        unitPriceMinor: String(unitPrice?.minorUnits),
+      })),
+      totalMinor: total.minorUnits,
+      currency: total.currency,
+      paymentToken,
+      traceparent: call.traceparent,
+    });
+  } catch (error) {
+    // A repeated key gets its order even when the same request would not be taken today.
+    if (!(error instanceof MeshError) || error.kind !== "invalid") throw error;
+    const earlier = await store.findByKey(customerId, key);
+    if (earlier === undefined) throw error;
+    return { ...earlier, isNew: false };
+  }
+}
+
+/** The order as soon as it is decided, or as it is when the deadline nears. */
+async function untilDecided(
+  row: OrderRow,
+  call: CallContext,
+  { store, watch, clock }: Dependencies,
+): Promise<OrderRow> {
+  const read = async () => (await store.find(row.order_id, row.customer_id)) ?? row;
+  const isEnough = ({ state }: OrderRow) => stepOf(state) === undefined;
+  let latest = row;
+  const until = { signal: call.signal, timeoutMs: remainingMs(call, clock), isEnough };
+  for await (const current of watch.follow(row.order_id, read, until)) latest = current;
+  return latest;
+}
+
+function remainingMs(call: CallContext, clock: Clock): number {
+  return Math.max(0, call.deadlineMs - clock.nowMs() - ANSWER_MARGIN_MS);
+}
+
+function keyReused(): MeshError {
+  const violations = [{ field: "idempotency_key", description: "was used for another order" }];
+  return new MeshError("invalid", "IDEMPOTENCY_KEY_REUSED", "the key was used for another order", { violations });
+}
