@@ -1,0 +1,84 @@
+/** Wires the notification service. */
+import { type CommitPolicy, startConsumer } from "@ordermesh/events/consumer";
+import { type InboxPolicy, inboxInTransaction } from "@ordermesh/events/inbox";
+import { KafkaBus } from "@ordermesh/events/kafka";
+import { createEventMetrics } from "@ordermesh/events/metrics";
+import { EVENTS_MIGRATIONS, EVENTS_TABLE } from "@ordermesh/events/outbox";
+import { TOPICS } from "@ordermesh/events/topics";
+import { NotificationServiceDefinition } from "@ordermesh/proto/ordermesh/notification/v1/notification";
+import { implement } from "@ordermesh/runtime/grpc";
+import { migrate } from "@ordermesh/runtime/migrate";
+import { Db } from "@ordermesh/runtime/postgres";
+import type { ServiceContext } from "@ordermesh/runtime/service";
+import { Wakeup } from "@ordermesh/runtime/wakeup";
+import type { SETTINGS } from "./config.ts";
+import { type Deliver, Messages } from "./messages.ts";
+
+const SEND_POLL_MS = 1_000;
+const ERROR_PAUSE_MS = 500;
+
+/** Parameters only so that tests can plant the bugs of another inbox and of early commits. */
+type Policies = { readonly inbox?: InboxPolicy; readonly commit?: CommitPolicy };
+
+export async function startNotification(
+  context: ServiceContext<typeof SETTINGS>,
+  { inbox = inboxInTransaction, commit = "after-work" }: Policies = {},
+) {
+  const { config, log, metrics, clock, random, lifecycle } = context;
+  const { postgresUrl: url, postgresPoolSize: poolSize, smtpUrl, mailFrom } = config;
+  const migration = { url, clock, log, signal: lifecycle.stopping };
+  await migrate({ ...migration, dir: EVENTS_MIGRATIONS, table: EVENTS_TABLE });
+  await migrate({ ...migration, dir: new URL("../migrations/", import.meta.url), table: "notification_migrations" });
+  const db = new Db({ url, poolSize, log, metrics, clock, random });
+  const messages = new Messages(db, clock);
+
+  const bus = new KafkaBus({ brokers: config.kafkaBrokers, clientId: "notification", log, clock });
+  const eventMetrics = createEventMetrics(metrics.registry);
+  const common = { db, bus, log, metrics: eventMetrics, clock, random, signal: lifecycle.stopping };
+  const handle = (...batch: Parameters<Messages["queue"]>) => messages.queue(...batch);
+  const onFatal = (error: Error) => lifecycle.fail(error);
+  startConsumer({
+    ...common,
+    group: "notification",
+    topics: [TOPICS.orders, TOPICS.shipments],
+    handle,
+    onFatal,
+    inbox,
+    commit,
+  });
+
+  const mail = smtpUrl === "" ? undefined : (await import("./smtp.ts")).smtpDelivery(smtpUrl, mailFrom);
+  const deliver: Deliver = async (batch) => {
+    await mail?.(batch);
+    await messages.deliverToMailbox(batch);
+  };
+  const sending = sendUntilStopped(messages, deliver, db, context);
+
+  lifecycle.onDrain("send", () => sending);
+  lifecycle.onClose("postgres", () => db.close());
+  lifecycle.onClose("kafka", () => bus.close());
+  return [
+    implement(NotificationServiceDefinition, {
+      listNotifications: async ({ orderId }) => ({ notifications: await messages.list(orderId) }),
+    }),
+  ];
+}
+
+async function sendUntilStopped(
+  messages: Messages,
+  deliver: Deliver,
+  db: Db,
+  { clock, log, lifecycle }: ServiceContext<typeof SETTINGS>,
+): Promise<void> {
+  const wakeup = new Wakeup(clock);
+  db.listen("messages", () => wakeup.wake());
+  while (!lifecycle.stopping.aborted) {
+    try {
+      if ((await messages.sendWaiting(deliver)) > 0) continue;
+      await wakeup.wait(SEND_POLL_MS, lifecycle.stopping);
+    } catch (error) {
+      log.warn({ "error.type": error instanceof Error ? error.name : "unknown" }, "sending failed, trying again");
+      await clock.sleep(ERROR_PAUSE_MS, lifecycle.stopping);
+    }
+  }
+}

@@ -1,0 +1,59 @@
+/** Wires the shipping service. */
+import { startConsumer } from "@ordermesh/events/consumer";
+import { KafkaBus } from "@ordermesh/events/kafka";
+import { createEventMetrics } from "@ordermesh/events/metrics";
+import { EVENTS_MIGRATIONS, EVENTS_TABLE } from "@ordermesh/events/outbox";
+import { runRelay } from "@ordermesh/events/relay";
+import { TOPICS } from "@ordermesh/events/topics";
+import { ShippingServiceDefinition } from "@ordermesh/proto/ordermesh/shipping/v1/shipping";
+import { implement } from "@ordermesh/runtime/grpc";
+import { migrate } from "@ordermesh/runtime/migrate";
+import { Db } from "@ordermesh/runtime/postgres";
+import type { ServiceContext } from "@ordermesh/runtime/service";
+import type { SETTINGS } from "./config.ts";
+import { Shipments } from "./shipments.ts";
+
+const DISPATCH_POLL_MS = 250;
+
+export async function startShipping(context: ServiceContext<typeof SETTINGS>) {
+  const { config, log, metrics, clock, random, lifecycle } = context;
+  const { postgresUrl: url, postgresPoolSize: poolSize, carrierDelayMs } = config;
+  const migration = { url, clock, log, signal: lifecycle.stopping };
+  await migrate({ ...migration, dir: EVENTS_MIGRATIONS, table: EVENTS_TABLE });
+  await migrate({ ...migration, dir: new URL("../migrations/", import.meta.url), table: "shipping_migrations" });
+  const db = new Db({ url, poolSize, log, metrics, clock, random });
+  const shipments = new Shipments({ db, carrierDelayMs, clock, random });
+
+  const eventMetrics = createEventMetrics(metrics.registry);
+  const bus = new KafkaBus({ brokers: config.kafkaBrokers, clientId: "shipping", log, clock });
+  const common = { db, bus, log, metrics: eventMetrics, clock, random, signal: lifecycle.stopping };
+  const relaying = runRelay({ ...common, holder: config.instance || crypto.randomUUID(), chunk: config.relayChunk });
+  const onFatal = (error: Error) => lifecycle.fail(error);
+  const handle = (...batch: Parameters<Shipments["create"]>) => shipments.create(...batch);
+  startConsumer({ ...common, group: "shipping", topics: [TOPICS.orders], handle, onFatal });
+  const dispatching = dispatchUntilStopped(shipments, context);
+
+  lifecycle.onDrain("relay", () => relaying);
+  lifecycle.onDrain("dispatch", () => dispatching);
+  lifecycle.onClose("postgres", () => db.close());
+  lifecycle.onClose("kafka", () => bus.close());
+  return [
+    implement(ShippingServiceDefinition, {
+      getShipment: async ({ orderId }) => ({ shipment: await shipments.find(orderId) }),
+    }),
+  ];
+}
+
+async function dispatchUntilStopped(
+  shipments: Shipments,
+  { clock, log, lifecycle }: ServiceContext<typeof SETTINGS>,
+): Promise<void> {
+  while (!lifecycle.stopping.aborted) {
+    try {
+      if ((await shipments.dispatchDue()) > 0) continue;
+    } catch (error) {
+      log.warn({ err: error }, "dispatch failed, trying again");
+    }
+    await clock.sleep(DISPATCH_POLL_MS, lifecycle.stopping);
+  }
+}
