@@ -52,9 +52,14 @@ export function toProblem(error: unknown, traceId: string): Problem {
     status,
     detail: isBug ? "It is not your fault; please try again." : known.message,
     reason,
-    ...(known !== undefined && known.violations.length > 0 ? { violations: known.violations } : {}),
+    ...(known !== undefined && known.violations.length > 0 ? { violations: known.violations.map(inJsonWords) } : {}),
     traceId,
   };
+}
+
+/** `ship_to.postal_code` is `shipTo.postalCode` in JSON. */
+function inJsonWords({ field, description }: FieldViolation): FieldViolation {
+  return { field: field.replaceAll(/_(\w)/g, (_match, letter: string) => letter.toUpperCase()), description };
 }
 
 type FrameworkError = Error & {

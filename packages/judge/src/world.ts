@@ -1,0 +1,55 @@
+/** What the ledgers say after a run, as plain data: read by ledgers.ts, judged by invariants.ts. */
+
+export type OrderRecord = {
+  readonly orderId: string;
+  readonly key: string;
+  readonly state: string;
+  readonly totalMinor: bigint;
+  readonly shipment: string | null;
+};
+
+/** An entry of the card provider's own ledger. */
+export type LedgerEntry = {
+  readonly kind: "CAPTURE" | "DECLINE" | "VOID" | "REFUND";
+  readonly orderId: string;
+  readonly key: string;
+  readonly amountMinor: bigint;
+};
+
+/** A delivery in the receiver's own log. */
+export type Delivery = {
+  readonly orderId: string;
+  readonly kind: "ORDER_CONFIRMED" | "ORDER_SHIPPED" | "ORDER_CANCELLED";
+};
+
+export type StockRecord = {
+  readonly sku: string;
+  readonly initial: number;
+  readonly available: number;
+  readonly reserved: number;
+  readonly sold: number;
+};
+
+/** An event's effect, in the order in which a consumer had it. */
+export type Effect = {
+  readonly consumer: string;
+  readonly topic: string;
+  readonly key: string;
+  readonly sequence: bigint;
+  readonly eventId: string;
+};
+
+export type World = {
+  readonly orders: readonly OrderRecord[];
+  readonly ledger: readonly LedgerEntry[];
+  readonly deliveries: readonly Delivery[];
+  readonly stock: readonly StockRecord[];
+  /** Pieces that confirmed orders hold, by SKU. */
+  readonly confirmedPieces: ReadonlyMap<string, number>;
+  /** Events that were not sent, and those that were parked. */
+  readonly unpublished: number;
+  readonly parked: number;
+  readonly effects: readonly Effect[];
+  /** Events that were published, as `topic key sequence`. */
+  readonly published: readonly string[];
+};

@@ -1,0 +1,80 @@
+/** What to order and when, from a seed: the same seed gives the same orders at the same times. Pure. */
+
+export type Card = "tok_visa" | "tok_declined" | "tok_slow" | "tok_timeout_after_charge" | "tok_error_after_charge";
+
+export type PlannedOrder = {
+  /** Milliseconds since the run began. */
+  readonly atMs: number;
+  readonly key: string;
+  readonly lines: readonly { readonly sku: string; readonly quantity: number }[];
+  readonly card: Card;
+  /** Ask again with the same key and body once it is answered. */
+  readonly isReplayed: boolean;
+  /** Ask again with the same key and another body. */
+  readonly isReused: boolean;
+  /** Read it after it was acknowledged. */
+  readonly isRead: boolean;
+};
+
+export type Plan = {
+  readonly orders: number;
+  readonly ratePerS: number;
+  readonly seed: number;
+  readonly tag: string;
+  readonly isPlain: boolean;
+};
+
+const SKUS = ["CABLE-1", "CAP-1", "LAMP-1", "MUG-1", "NOTE-1", "PEN-1", "PLANT-1", "POSTER-1", "SOCKS-1", "TOTE-1"];
+/** Cumulative shares of cards that do not simply pay. */
+const CARDS: readonly (readonly [number, Card])[] = [
+  [0.05, "tok_declined"],
+  [0.06, "tok_timeout_after_charge"],
+  [0.08, "tok_error_after_charge"],
+  [0.1, "tok_slow"],
+];
+
+/** Arrivals are a Poisson process: independent customers. */
+export function planOrders({ orders, ratePerS, seed, tag, isPlain }: Plan): PlannedOrder[] {
+  const random = mulberry32(seed);
+  const planned: PlannedOrder[] = [];
+  let atMs = 0;
+  for (let index = 0; index < orders; index += 1) {
+    atMs += (-Math.log(1 - random()) / ratePerS) * 1_000;
+    const chance = random();
+    const card = isPlain ? "tok_visa" : (CARDS.find(([share]) => chance < share)?.[1] ?? "tok_visa");
+    planned.push({
+      atMs,
+      key: `${tag}-${seed}-${index}`,
+      lines: pickLines(random, isPlain),
+      card,
+      isReplayed: !isPlain && random() < 0.02,
+      isReused: !isPlain && random() < 0.01,
+      isRead: !isPlain && random() < 0.2,
+    });
+  }
+  return planned;
+}
+
+/** One to three products; now and then one that is scarce or gone. */
+function pickLines(random: () => number, isPlain: boolean): PlannedOrder["lines"] {
+  const chance = random();
+  if (!isPlain && chance < 0.03) return [{ sku: "GONE-1", quantity: 1 }];
+  if (!isPlain && chance < 0.06) return [{ sku: "SCARCE-1", quantity: 1 }];
+  const first = Math.floor(random() * SKUS.length);
+  const count = 1 + Math.floor(random() * (isPlain ? 2 : 3));
+  return Array.from({ length: count }, (_, offset) => ({
+    sku: SKUS[(first + offset * 3) % SKUS.length] ?? "MUG-1",
+    quantity: 1 + Math.floor(random() * 3),
+  }));
+}
+
+/** A small seeded generator (mulberry32): good enough to choose products with. */
+export function mulberry32(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
