@@ -188,7 +188,7 @@ export class System {
     const managed = new ManagedProcess({
       name,
       command: process.execPath,
-      args: ["--enable-source-maps", join(ROOT, file), ...args],
+      args: [join(ROOT, file), ...args],
       env,
       logFile: join(this.logDir, `${name}.log`),
       restarts: true,
@@ -216,7 +216,9 @@ export class System {
       MESH_ETCD_ENDPOINTS: etcd.address,
       ...(spec.hasDatabase ? { MESH_POSTGRES_URL: this.databaseUrl(spec.name) } : {}),
       ...(spec.hasEvents ? { MESH_KAFKA_BROKERS: kafka.address } : {}),
-      ...(spec.name === "storefront" ? { MESH_HTTP_PORT: String(httpPort), MESH_HTTP_HOST: "127.0.0.1" } : {}),
+      ...(spec.name === "storefront"
+        ? { MESH_HTTP_PORT: String(httpPort), MESH_HTTP_HOST: "127.0.0.1", MESH_COOKIE_SECRET: "for this machine only" }
+        : {}),
       ...options.serviceEnv,
       ...options.envOf?.[spec.name],
     };

@@ -1,4 +1,5 @@
 /** What to order and when, from a seed: the same seed gives the same orders at the same times. Pure. */
+import { seeded } from "@ordermesh/judge/seeded";
 
 export type Card = "tok_visa" | "tok_declined" | "tok_slow" | "tok_timeout_after_charge" | "tok_error_after_charge";
 
@@ -35,7 +36,7 @@ const CARDS: readonly (readonly [number, Card])[] = [
 
 /** Arrivals are a Poisson process: independent customers. */
 export function planOrders({ orders, ratePerS, seed, tag, isPlain }: Plan): PlannedOrder[] {
-  const random = mulberry32(seed);
+  const random = seeded(seed);
   const planned: PlannedOrder[] = [];
   let atMs = 0;
   for (let index = 0; index < orders; index += 1) {
@@ -66,15 +67,4 @@ function pickLines(random: () => number, isPlain: boolean): PlannedOrder["lines"
     sku: SKUS[(first + offset * 3) % SKUS.length] ?? "MUG-1",
     quantity: 1 + Math.floor(random() * 3),
   }));
-}
-
-/** A small seeded generator (mulberry32): good enough to choose products with. */
-export function mulberry32(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

@@ -1,0 +1,78 @@
+/** `make demo`: orders under kills, judged. Exit codes: 0 Passed, 1 Failed, 2 Inconclusive, 3 wrong use. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { exitCodeOf, renderVerdict } from "@ordermesh/judge/report";
+import { seeded } from "@ordermesh/judge/seeded";
+import { progressTo } from "@ordermesh/local/progress";
+import { ROOT } from "@ordermesh/local/system";
+import { startTestSystem } from "../harness/test-system.ts";
+import { runDemo } from "./demo.ts";
+import { planKills } from "./kill-plan.ts";
+
+const BUGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  "inbox-outside-transaction": {
+    notification: "services/notification/test/main-with-bug.ts inbox-outside-transaction",
+  },
+  "auto-commit": { notification: "services/notification/test/main-with-bug.ts auto-commit" },
+  "random-charge-key": { payment: "services/payment/test/main-with-bug.ts" },
+};
+
+const HELP = `Usage: make demo ARGS="[options]"
+
+Starts the system, places orders at a steady rate (some are declined, some out of stock), kills every service from outside and
+at its worst moment, and Kafka and etcd once each, waits until nothing is on its way, and judges.
+
+  --orders N    how many orders (default 1000)
+  --rate N      orders a second (default 25)
+  --seed N      decides orders and kills (default 1)
+  --bug NAME    plant a bug that must be found: ${Object.keys(BUGS).join(", ")}
+  --help        this text
+
+Exit codes: 0 Passed, 1 Failed, 2 Inconclusive, 3 wrong use. The record is kept under .cache/runs/demo/.
+`;
+
+const { values } = parseArgs({
+  options: {
+    orders: { type: "string", default: "1000" },
+    rate: { type: "string", default: "25" },
+    seed: { type: "string", default: "1" },
+    bug: { type: "string" },
+    help: { type: "boolean", default: false },
+  },
+});
+const [orders, rate, seed] = [Number(values.orders), Number(values.rate), Number(values.seed)];
+const isWrong =
+  !(orders >= 1) ||
+  !(rate > 0) ||
+  !Number.isInteger(seed) ||
+  (values.bug !== undefined && BUGS[values.bug] === undefined);
+if (values.help) process.stdout.write(HELP);
+else if (isWrong) {
+  process.stderr.write(HELP);
+  process.exitCode = 3;
+} else process.exitCode = await demo();
+
+async function demo(): Promise<number> {
+  const { isTTY } = process.stdout;
+  const say = (line: string) => process.stdout.write(`${isTTY ? "\r\u001b[K" : ""}${line}\n`);
+  const progress = (line: string) =>
+    void (isTTY && process.stdout.write(`\r\u001b[K${line.slice(0, process.stdout.columns)}`));
+  const entries = values.bug === undefined ? {} : (BUGS[values.bug] ?? {});
+  const name = values.bug === undefined ? "demo" : `demo-${values.bug}`;
+  const system = await startTestSystem(name, { progress: progressTo(process.stdout), entries });
+  const dir = join(ROOT, ".cache", "runs", name);
+  mkdirSync(dir, { recursive: true });
+  say(
+    `Seed ${seed}: ${orders} orders at ${rate}/s${values.bug === undefined ? "" : `, with the bug ${values.bug}`}. Logs: ${system.logDir}`,
+  );
+  try {
+    const kills = planKills((orders / rate) * 1_000, seeded(seed));
+    const { verdict, isAtRest } = await runDemo(system, { orders, rate, seed, kills, dir, say, progress });
+    say("");
+    process.stdout.write(renderVerdict(verdict, isTTY));
+    return isAtRest || exitCodeOf(verdict) !== 0 ? exitCodeOf(verdict) : 2;
+  } finally {
+    await system.stop();
+  }
+}
