@@ -79,7 +79,11 @@ async function make(kill: Kill, system: System): Promise<string> {
       process.kill();
       return `${kill.process} killed`;
     case "point":
-      return await actOnce(system, kill.process, kill.point, "kill", POINT_TIMEOUT_MS).then(
+      return await actOnce(system, kill.process, {
+        point: kill.point,
+        action: "kill",
+        timeoutMs: POINT_TIMEOUT_MS,
+      }).then(
         () => `${kill.process} killed at ${kill.point}`,
         () => `${kill.process} did not come to ${kill.point}`,
       );

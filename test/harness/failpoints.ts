@@ -27,13 +27,34 @@ export function countActs(system: System, process: string, point: string): numbe
   return log.split(`{"failpoint":"${point}",`).length - 1;
 }
 
-/** Resolves when the point has acted once more than `before`. @throws Error after `timeoutMs` */
+/**
+ * Arms `<point>=1*<action>` and resolves when it has acted; arms again when the process was started anew meanwhile.
+ * @throws Error after `timeoutMs`
+ */
+export async function actOnce(
+  system: System,
+  process: string,
+  { point, action, timeoutMs }: { point: string; action: string; timeoutMs: number },
+): Promise<void> {
+  const before = countActs(system, process, point);
+  const endsMs = performance.now() + timeoutMs;
+  let armedPid: number | undefined;
+  while (countActs(system, process, point) <= before) {
+    if (performance.now() > endsMs) throw new Error(`${point} was not reached in ${process}`);
+    const { pid } = system.process(process);
+    if (pid !== undefined && pid !== armedPid) {
+      await arm(system, process, `${point}=1*${action}`, timeoutMs);
+      armedPid = pid;
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+/** Resolves when the point has acted more often than `before`. @throws Error after `timeoutMs` */
 export async function untilActed(
   system: System,
   process: string,
-  point: string,
-  before: number,
-  timeoutMs: number,
+  { point, before, timeoutMs }: { point: string; before: number; timeoutMs: number },
 ): Promise<void> {
   const endsMs = performance.now() + timeoutMs;
   while (countActs(system, process, point) <= before) {

@@ -1,10 +1,10 @@
-/** Starts etcd: one member or three, from a binary, built once from its Go module, or from its image. */
+/** Prepares etcd: one member or three, from a binary, built once from its Go module, or from its image. */
 import { existsSync, mkdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { run } from "./command.ts";
 import { inContainer } from "./container.ts";
-import { freePorts, type Part, untilHealthy } from "./part.ts";
+import { freePorts, givenPart, type Part, untilHealthy } from "./part.ts";
 import { ManagedProcess, type ProcessSpec } from "./process.ts";
 import type { Progress } from "./progress.ts";
 import type { Source } from "./sources.ts";
@@ -30,9 +30,9 @@ export type PartOptions = {
   readonly env: Readonly<Record<string, string>>;
 };
 
-export async function startEtcd(options: PartOptions): Promise<Part> {
+export async function prepareEtcd(options: PartOptions): Promise<Part> {
   const { source, nodes, dataDir } = options;
-  if (source.kind === "address") return { address: source.address, processes: [] };
+  if (source.kind === "address") return givenPart(source.address);
   if (source.kind === "missing") throw new Error(source.sentence);
   const command =
     source.kind === "toolchain" ? await buildEtcd(options) : source.kind === "binary" ? source.path : "etcd";
@@ -74,11 +74,12 @@ export async function startEtcd(options: PartOptions): Promise<Part> {
         : spec,
     );
   });
-  for (const member of processes) member.start();
-  await Promise.all(
-    processes.map((member, index) => untilHealthy(member, READY_MS, () => isHealthy(members[index]?.client ?? ""))),
-  );
-  return { address: members.map(({ client }) => client).join(","), processes };
+  const untilReady = async () => {
+    await Promise.all(
+      processes.map((member, index) => untilHealthy(member, READY_MS, () => isHealthy(members[index]?.client ?? ""))),
+    );
+  };
+  return { address: members.map(({ client }) => client).join(","), processes, untilReady };
 }
 
 async function isHealthy(client: string): Promise<void> {

@@ -1,4 +1,4 @@
-/** Starts Apache Kafka in KRaft mode: one node or three, from a distribution, from pinned jars, or from its image. */
+/** Prepares Apache Kafka in KRaft mode: one node or three, from a distribution, from pinned jars, or from its image. */
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { run } from "./command.ts";
 import { inContainer } from "./container.ts";
 import type { PartOptions } from "./etcd.ts";
-import { freePorts, type Part, untilHealthy } from "./part.ts";
+import { freePorts, givenPart, type Part, untilHealthy } from "./part.ts";
 import { ManagedProcess, type ProcessSpec } from "./process.ts";
 
 const READY_MS = 60_000;
@@ -22,9 +22,9 @@ const JVM = [
 
 type Node = { readonly id: number; readonly port: number; readonly controllerPort: number };
 
-export async function startKafka(options: PartOptions): Promise<Part> {
+export async function prepareKafka(options: PartOptions): Promise<Part> {
   const { source, nodes } = options;
-  if (source.kind === "address") return { address: source.address, processes: [] };
+  if (source.kind === "address") return givenPart(source.address);
   if (source.kind === "missing") throw new Error(source.sentence);
   const classpath =
     source.kind === "binary"
@@ -62,11 +62,12 @@ export async function startKafka(options: PartOptions): Promise<Part> {
         : spec,
     );
   });
-  for (const broker of processes) broker.start();
-  await Promise.all(
-    processes.map((broker, index) => untilHealthy(broker, READY_MS, () => answers(all[index]?.port ?? 0))),
-  );
-  return { address: all.map(({ port }) => `127.0.0.1:${port}`).join(","), processes };
+  const untilReady = async () => {
+    await Promise.all(
+      processes.map((broker, index) => untilHealthy(broker, READY_MS, () => answers(all[index]?.port ?? 0))),
+    );
+  };
+  return { address: all.map(({ port }) => `127.0.0.1:${port}`).join(","), processes, untilReady };
 }
 
 /** Writes what `kafka-storage format` would write, without starting a JVM for it. */

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { type Parts, startParts, stopParts } from "./parts.ts";
+import { type Parts, prepareParts, startParts, stopParts } from "./parts.ts";
 import { describeSources, findProblems, readState } from "./preflight.ts";
 import { progressTo } from "./progress.ts";
 import { chooseSources, findTools } from "./sources.ts";
@@ -106,7 +106,8 @@ async function withParts(): Promise<number> {
   const folder = mkdtempSync(join(cacheDir, "parts-"));
   chmodSync(folder, 0o755); // PostgreSQL may run as another user.
   try {
-    const parts = await startParts({ dir: folder, cacheDir, sources, progress: progressTo(process.stderr), env });
+    const parts = await prepareParts({ dir: folder, cacheDir, sources, progress: progressTo(process.stderr), env });
+    await startParts(parts);
     const code = await runWith(parts, program, args);
     await stopParts(parts);
     return code;

@@ -3,12 +3,19 @@ import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ManagedProcess } from "./process.ts";
 
-/** A running part. `processes` is empty for one that somebody else runs. */
+/** A part that can be started: its address is known before it runs. `processes` is empty for one that somebody else runs. */
 export type Part = {
   /** What goes into `MESH_ETCD_ENDPOINTS`, `MESH_KAFKA_BROKERS` or `MESH_POSTGRES_URL`. */
   readonly address: string;
   readonly processes: readonly ManagedProcess[];
+  /** Resolves when all processes answer. @throws Error with the end of the log of one that does not */
+  readonly untilReady: () => Promise<void>;
 };
+
+/** A part that runs elsewhere. */
+export function givenPart(address: string): Part {
+  return { address, processes: [], untilReady: async () => undefined };
+}
 
 const POLL_MS = 50;
 

@@ -1,9 +1,10 @@
-/** Starts etcd, Kafka and PostgreSQL together, each from the source that was chosen for it. */
+/** Prepares, starts and stops etcd, Kafka and PostgreSQL, each from the source that was chosen for it. */
 import { join } from "node:path";
-import { startEtcd } from "./etcd.ts";
-import { startKafka } from "./kafka.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { prepareEtcd } from "./etcd.ts";
+import { prepareKafka } from "./kafka.ts";
 import type { Part } from "./part.ts";
-import { startPostgres } from "./postgres.ts";
+import { preparePostgres } from "./postgres.ts";
 import type { Progress } from "./progress.ts";
 import type { PartName, Source } from "./sources.ts";
 
@@ -21,26 +22,39 @@ export type PartsOptions = {
   readonly kafkaNodes?: number;
 };
 
-/** Stops what had been started already when one of them fails. */
-export async function startParts(options: PartsOptions): Promise<Parts> {
+/** Builds, fetches and makes what is missing; starts nothing yet. */
+export async function prepareParts(options: PartsOptions): Promise<Parts> {
   const { dir, cacheDir, sources, progress, env, etcdMembers = 1, kafkaNodes = 1 } = options;
   const common = { dataDir: join(dir, "data"), logDir: join(dir, "logs"), cacheDir, progress, env };
-  const starts = await Promise.allSettled([
-    startEtcd({ ...common, source: sources.etcd, nodes: etcdMembers }),
-    startKafka({ ...common, source: sources.kafka, nodes: kafkaNodes }),
-    startPostgres({ ...common, source: sources.postgres, nodes: 1 }),
+  const [etcd, kafka, postgres] = await Promise.all([
+    prepareEtcd({ ...common, source: sources.etcd, nodes: etcdMembers }),
+    prepareKafka({ ...common, source: sources.kafka, nodes: kafkaNodes }),
+    preparePostgres({ ...common, source: sources.postgres, nodes: 1 }),
   ]);
-  const [etcd, kafka, postgres] = starts.map((start) => (start.status === "fulfilled" ? start.value : undefined));
-  if (etcd !== undefined && kafka !== undefined && postgres !== undefined) return { etcd, kafka, postgres };
-  for (const part of [etcd, kafka, postgres]) await stopPart(part);
+  return { etcd, kafka, postgres };
+}
+
+/** Starts the part's processes, each after its delay, and resolves when they answer. */
+export async function startPart(part: Part, delayMs: (process: string) => number = () => 0): Promise<void> {
+  await Promise.all(
+    part.processes.map(async (process) => {
+      await sleep(delayMs(process.spec.name));
+      process.start();
+    }),
+  );
+  await part.untilReady();
+}
+
+/** Stops all again when one of them fails. */
+export async function startParts(parts: Parts): Promise<void> {
+  const starts = await Promise.allSettled(Object.values(parts).map((part) => startPart(part)));
   const failure = starts.find((start) => start.status === "rejected");
-  throw failure?.reason;
+  if (failure === undefined) return;
+  await stopParts(parts);
+  throw failure.reason;
 }
 
 export async function stopParts(parts: Parts): Promise<void> {
-  await Promise.all(Object.values(parts).map(stopPart));
-}
-
-async function stopPart(part: Part | undefined): Promise<void> {
-  await Promise.all((part?.processes ?? []).map((process) => process.stop()));
+  const processes = Object.values(parts).flatMap((part) => part.processes);
+  await Promise.all(processes.map((process) => process.stop()));
 }

@@ -1,11 +1,11 @@
-/** Starts PostgreSQL and makes a role and a database for each service. */
+/** Prepares PostgreSQL, and makes a role and a database for each service. */
 import { chownSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
 import { run } from "./command.ts";
 import { inContainer } from "./container.ts";
 import type { PartOptions } from "./etcd.ts";
-import { freePorts, type Part, untilHealthy } from "./part.ts";
+import { freePorts, givenPart, type Part, untilHealthy } from "./part.ts";
 import { ManagedProcess, type ProcessSpec } from "./process.ts";
 
 const READY_MS = 30_000;
@@ -20,9 +20,9 @@ const SETTINGS = {
   timezone: "UTC",
 };
 
-export async function startPostgres(options: PartOptions): Promise<Part> {
+export async function preparePostgres(options: PartOptions): Promise<Part> {
   const { source, dataDir, logDir, progress } = options;
-  if (source.kind === "address") return { address: source.address, processes: [] };
+  if (source.kind === "address") return givenPart(source.address);
   if (source.kind === "missing") throw new Error(source.sentence);
   const isRoot = process.getuid?.() === 0;
   const user = isRoot ? UNPRIVILEGED_USER : undefined;
@@ -58,10 +58,9 @@ export async function startPostgres(options: PartOptions): Promise<Part> {
   const server = new ManagedProcess(
     wrap({ name: "postgres", command: program("postgres"), args, ...common, ...identity }),
   );
-  server.start();
   const address = `postgres://postgres@127.0.0.1:${port}/postgres`;
-  await untilHealthy(server, READY_MS, () => withClient(address, async () => undefined));
-  return { address, processes: [server] };
+  const untilReady = () => untilHealthy(server, READY_MS, () => withClient(address, async () => undefined));
+  return { address, processes: [server], untilReady };
 }
 
 async function initialise(command: string, args: readonly string[], identity: { user?: number }): Promise<void> {
@@ -87,6 +86,11 @@ export async function createDatabase(adminUrl: string, name: string): Promise<st
     const databases = await client.query("SELECT FROM pg_database WHERE datname = $1", [name]);
     if (databases.rowCount === 0) await client.query(`CREATE DATABASE ${quoted} OWNER ${quoted}`);
   });
+  return databaseUrl(adminUrl, name);
+}
+
+/** The URL of the database that `createDatabase` makes. */
+export function databaseUrl(adminUrl: string, name: string): string {
   const url = new URL(adminUrl);
   url.username = name;
   url.password = "ordermesh";

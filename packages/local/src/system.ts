@@ -7,8 +7,8 @@ import { KafkaBus } from "@ordermesh/events/kafka";
 import { systemClock } from "@ordermesh/mesh/clock";
 import { createLogger } from "@ordermesh/runtime/log";
 import { freePorts } from "./part.ts";
-import { type Parts, type PartsOptions, startParts, stopParts } from "./parts.ts";
-import { createDatabase } from "./postgres.ts";
+import { type Parts, type PartsOptions, prepareParts, startPart, stopParts } from "./parts.ts";
+import { createDatabase, databaseUrl } from "./postgres.ts";
 import { ManagedProcess } from "./process.ts";
 import { SERVICES, type ServiceSpec } from "./services.ts";
 
@@ -53,15 +53,10 @@ export class System {
   readonly #databases: Readonly<Record<string, string>>;
   readonly #environment: string;
 
-  private constructor(
-    parts: Parts,
-    options: SystemOptions,
-    ports: readonly number[],
-    databases: Readonly<Record<string, string>>,
-  ) {
+  private constructor(parts: Parts, options: SystemOptions, ports: readonly number[]) {
     this.parts = parts;
     this.logDir = join(options.dir, "logs");
-    this.#databases = databases;
+    this.#databases = databaseUrls(parts.postgres.address);
     this.#environment = options.serviceEnv?.MESH_ENVIRONMENT ?? "dev";
     const httpPort = options.httpPort === 0 ? ports[0] : options.httpPort;
     this.url = `http://127.0.0.1:${httpPort}`;
@@ -80,21 +75,13 @@ export class System {
   static async start(options: SystemOptions): Promise<System> {
     mkdirSync(options.dir, { recursive: true });
     const count = SERVICES.reduce((sum, { name }) => sum + (options.replicas?.[name] ?? 1), 1);
-    const [parts, ports] = await Promise.all([
-      options.progress("Starting etcd, Kafka and PostgreSQL", () => startParts(options)),
-      freePorts(count),
-    ]);
+    const [parts, ports] = await Promise.all([prepareParts(options), freePorts(count)]);
+    const system = new System(parts, options, ports);
     try {
-      const databases = await createDatabases(parts.postgres.address);
-      const system = new System(parts, options, ports, databases);
-      const topics = ensureTopics(parts.kafka.address, options.kafkaNodes ?? 1);
-      await options.progress("Starting the services", async () => {
-        await Promise.all([topics, system.#startServices(options.delayMs)]);
-        await system.untilReady();
-      });
+      await options.progress("Starting etcd, Kafka, PostgreSQL and the services", () => system.#startAll(options));
       return system;
     } catch (error) {
-      await stopParts(parts);
+      await system.stop();
       throw error;
     }
   }
@@ -162,13 +149,19 @@ export class System {
     await stopParts(this.parts);
   }
 
-  async #startServices(delayMs: SystemOptions["delayMs"]): Promise<void> {
-    await Promise.all(
-      [...this.#services].map(async ([name, { process }]) => {
-        await sleep(delayMs?.(name) ?? 0);
-        process.start();
-      }),
-    );
+  async #startAll({ delayMs = () => 0, kafkaNodes = 1 }: SystemOptions): Promise<void> {
+    const { etcd, kafka, postgres } = this.parts;
+    const services = [...this.#services].map(async ([name, { process }]) => {
+      await sleep(delayMs(name));
+      process.start();
+    });
+    await Promise.all([
+      ...services,
+      startPart(etcd, delayMs),
+      startPart(kafka, delayMs).then(() => ensureTopics(kafka.address, kafkaNodes)),
+      startPart(postgres, delayMs).then(() => createDatabases(postgres.address)),
+    ]);
+    await this.untilReady();
   }
 
   async #whyNotReady(): Promise<string> {
@@ -231,10 +224,14 @@ export function writeState(file: string, state: SystemState | undefined): void {
   else writeFileSync(file, `${JSON.stringify(state, null, 2)}\n`);
 }
 
-async function createDatabases(adminUrl: string): Promise<Record<string, string>> {
+function databaseUrls(adminUrl: string): Record<string, string> {
   const names = SERVICES.filter(({ hasDatabase }) => hasDatabase).map(({ name }) => name);
-  const urls = await Promise.all(names.map(async (name) => [name, await createDatabase(adminUrl, name)] as const));
-  return Object.fromEntries(urls);
+  return Object.fromEntries(names.map((name) => [name, databaseUrl(adminUrl, name)]));
+}
+
+async function createDatabases(adminUrl: string): Promise<void> {
+  const names = SERVICES.filter(({ hasDatabase }) => hasDatabase).map(({ name }) => name);
+  await Promise.all(names.map((name) => createDatabase(adminUrl, name)));
 }
 
 async function ensureTopics(brokers: string, nodes: number): Promise<void> {

@@ -89,6 +89,14 @@ test("a method that may be repeated is tried at another endpoint when nobody ans
   assert.deepEqual(await statuses(), ["mesh.test.v1.EchoService/Read OK 1"]);
 });
 
+test("an endpoint that was tried is not tried again because others called meanwhile", async () => {
+  const { client, made } = await newClient({ outcomes: [UNAVAILABLE, OK] });
+  await Promise.all([client.read(ASK), client.read(ASK)]);
+  const [first, second, retry] = addressesOf(made);
+  assert.notEqual(first, second);
+  assert.equal(retry, second);
+});
+
 test("three attempts are the most, with pauses that double, and the last error is the call's", async () => {
   const { client, made, slept, statuses } = await newClient({ outcomes: [UNAVAILABLE] });
   await assert.rejects(client.read(ASK), UNAVAILABLE);
@@ -141,7 +149,7 @@ test("a call inside a call passes on the trace, and the deadline less a margin",
     [295, 50, 295],
   );
   for (const { attempt } of made) {
-    assert.equal(traceId(attempt.headers["traceparent"] ?? ""), traceId(traceparent));
+    assert.equal(traceId(attempt.headers.traceparent ?? ""), traceId(traceparent));
     assert.equal(attempt.headers["x-mesh-caller"], "shop");
     assert.equal(attempt.signal, signal);
   }

@@ -132,16 +132,21 @@ class PrefixWatch {
       .startRevision(String(listing.revision + 1n));
     const watcher = builder.watcher();
     const due = new AbortController();
+    let isOpen = false;
     const broken = new Promise<string>((resolve) => {
       watcher.on("data", (response: IWatchResponse) => this.#apply(listing, response));
+      watcher.on("connected", () => {
+        isOpen = true;
+      });
       watcher.on("disconnected", () => resolve("disconnected"));
       watcher.on("error", () => resolve("watch-error"));
       watcher.on("end", () => resolve("watch-ended"));
     });
     const signal = AbortSignal.any([this.#closing.signal, due.signal]);
     const relist = clock.sleep(jitter(RELIST_MS, 0.1, random), signal).then(() => "periodic");
+    const unanswered = clock.sleep(CALL_DEADLINE_MS, signal).then(() => (isOpen ? broken : "watch-unanswered"));
     try {
-      return await Promise.race([broken, relist]);
+      return await Promise.race([broken, relist, unanswered]);
     } finally {
       due.abort();
       watcher.removeAllListeners();

@@ -67,7 +67,9 @@ export class Mesh {
     return { revision: String(this.#table.revision), registration: this.registrar.state.kind, endpoints, targets };
   }
 
-  close(): void {
+  /** Leaves the registry if that has not happened yet, and lets go of everything. */
+  async close(): Promise<void> {
+    await this.registrar.deregister();
     for (const target of this.#targets.values()) target.close();
     this.#table.close();
     this.#store.close();

@@ -114,14 +114,27 @@ test("deregistering removes the endpoint at once and for good", async () => {
   assert.equal(registrar.state.kind, "closed");
 });
 
-test("deregistering neither fails nor hangs, whatever the store does", async () => {
+test("deregistering is tried again when the store does not answer at once", async () => {
+  const { clock, store, registrar, isListed } = newRegistrar();
+  registrar.register(endpoint);
+  await clock.advance(0);
+  store.setReachable(false);
+  const done = registrar.deregister();
+  await clock.advance(1_000);
+  store.setReachable(true);
+  assert.equal(isListed(), true);
+  await clock.advance(100);
+  await done;
+  assert.equal(isListed(), false);
+});
+
+test("deregistering neither fails nor takes longer than two seconds, whatever the store does", async () => {
   const never = () => new Promise<never>(() => undefined);
   const fails = () => Promise.reject(new Error("away"));
   for (const revoke of [never, fails]) {
-    const wrap = (store: Store): Store => ({
-      ...withGrant(store, async (ttlS) => ({ ...(await store.grant(ttlS)), revoke })),
+    const { clock, registrar } = newRegistrar({
+      wrap: (store) => withGrant(store, async (ttlS) => ({ ...(await store.grant(ttlS)), revoke })),
     });
-    const { clock, registrar } = newRegistrar({ wrap });
     registrar.register(endpoint);
     await clock.advance(0);
     const done = registrar.deregister();

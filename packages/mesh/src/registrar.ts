@@ -11,6 +11,7 @@ const RENEW_MS = (LEASE_TTL_S * 1_000) / 3;
 const LOST_AFTER_MS = LEASE_TTL_S * 800;
 const RETRY_MS = 500;
 const DEREGISTER_TIMEOUT_MS = 2_000;
+const REVOKE_RETRY_MS = 100;
 
 export type RegistrarState =
   | { readonly kind: "idle" }
@@ -55,10 +56,23 @@ export class Registrar {
     this.#state = { kind: "closed" };
     this.#closing.abort();
     if (last.kind !== "registered") return;
-    const done = new AbortController();
-    const revoked = last.lease.revoke().catch(() => undefined);
-    await Promise.race([revoked, this.#dependencies.clock.sleep(DEREGISTER_TIMEOUT_MS, done.signal)]);
-    done.abort();
+    const { clock } = this.#dependencies;
+    const over = new AbortController();
+    const timeout = clock.sleep(DEREGISTER_TIMEOUT_MS, over.signal);
+    await Promise.race([this.#revoke(last.lease, over.signal), timeout]);
+    over.abort();
+  }
+
+  /** Tries again, as the connection may have been lost unnoticed while the lease was at rest. */
+  async #revoke(lease: Lease, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const isRevoked = await lease.revoke().then(
+        () => true,
+        () => false,
+      );
+      if (isRevoked) return;
+      await this.#dependencies.clock.sleep(REVOKE_RETRY_MS, signal);
+    }
   }
 
   async #run(endpoint: Endpoint): Promise<void> {

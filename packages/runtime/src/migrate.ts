@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import type { Clock } from "@ordermesh/mesh/clock";
 import Postgrator from "postgrator";
 import type { Logger } from "./log.ts";
-import { isConnectionTrouble, withConnection } from "./postgres.ts";
+import { isConnectionTrouble, isNotMadeYet, withConnection } from "./postgres.ts";
 
 const RETRY_MS = 500;
 const REPORT_EVERY_MS = 10_000;
@@ -27,19 +27,23 @@ export async function migrate(options: MigrateOptions): Promise<void> {
   let reportedMs = clock.nowMs();
   for (;;) {
     signal.throwIfAborted();
-    try {
-      const applied = await apply(options);
-      if (applied > 0) log.info({ "db.table": table, applied }, "database migrated");
+    const outcome = await apply(options).catch(toReason);
+    if (typeof outcome === "number") {
+      log.info({ "db.table": table, applied: outcome }, "database is at its newest schema");
       return;
-    } catch (error) {
-      if (!isConnectionTrouble(error)) throw error;
-      if (clock.nowMs() - reportedMs >= REPORT_EVERY_MS) {
-        log.warn("still waiting for the database");
-        reportedMs = clock.nowMs();
-      }
-      await clock.sleep(RETRY_MS, signal);
     }
+    if (clock.nowMs() - reportedMs >= REPORT_EVERY_MS) {
+      log.warn({ reason: outcome }, "still waiting for the database");
+      reportedMs = clock.nowMs();
+    }
+    await clock.sleep(RETRY_MS, signal);
   }
+}
+
+/** Why to wait. @throws what waiting cannot mend */
+function toReason(error: unknown): string {
+  if (!isConnectionTrouble(error) && !isNotMadeYet(error)) throw error;
+  return error instanceof Error ? error.message : "unknown";
 }
 
 function apply({ url, dir, table }: MigrateOptions): Promise<number> {

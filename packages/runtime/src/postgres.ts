@@ -169,6 +169,11 @@ export function isConnectionTrouble(error: unknown): boolean {
   return "code" in error || /terminated|timeout|not queryable|connection error/i.test(error.message);
 }
 
+/** True when the server is there, and the role or the database is not: whoever makes them may come later. */
+export function isNotMadeYet(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && ["3D000", "28000", "28P01"].includes(error.code ?? "");
+}
+
 function connectionOptions(url: string): pg.ClientConfig {
   const types = new pg.TypeOverrides();
   types.setTypeParser(INT8_OID, (value: string) => BigInt(value));

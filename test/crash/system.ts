@@ -1,0 +1,12 @@
+/** The system that the crash matrix runs on: a short carrier, and small requests so that a batch has a middle. */
+import type { Progress } from "@ordermesh/local/progress";
+import type { System } from "@ordermesh/local/system";
+import { startTestSystem } from "../harness/test-system.ts";
+
+export function startCrashSystem(name: string, progress?: Progress): Promise<System> {
+  const envOf = {
+    order: { MESH_RELAY_CHUNK: "1" },
+    shipping: { MESH_RELAY_CHUNK: "1", MESH_CARRIER_DELAY_MS: "50" },
+  };
+  return startTestSystem(name, progress === undefined ? { envOf } : { envOf, progress });
+}

@@ -1,0 +1,28 @@
+/** Starts a system whose processes begin in a random order, some seconds apart. */
+import type { System } from "@ordermesh/local/system";
+import { startTestSystem } from "../harness/test-system.ts";
+
+const MAX_DELAY_MS = 4_000;
+
+export type Shuffled = {
+  readonly system: System;
+  readonly order: readonly string[];
+  readonly restarts: number;
+  readonly seconds: number;
+};
+
+/** `restarts` counts the processes that ended by themselves and had to be started again. */
+export async function startShuffled(name: string, random: () => number): Promise<Shuffled> {
+  const delays = new Map<string, number>();
+  const delayMs = (process: string) => {
+    const delay = random() * MAX_DELAY_MS;
+    delays.set(process, delay);
+    return delay;
+  };
+  const startedMs = performance.now();
+  const system = await startTestSystem(name, { delayMs });
+  const seconds = (performance.now() - startedMs) / 1_000;
+  const order = [...delays].sort(([, a], [, b]) => a - b).map(([process]) => process);
+  const restarts = system.names.reduce((sum, process) => sum + system.process(process).restarts, 0);
+  return { system, order, restarts, seconds };
+}
