@@ -3,10 +3,14 @@ import type { Progress } from "@ordermesh/local/progress";
 import type { System } from "@ordermesh/local/system";
 import { startTestSystem } from "../harness/test-system.ts";
 
+/** Every case kills somebody: waiting longer and longer would only make the matrix long. */
+const MAX_BACKOFF_MS = 250;
+
 export function startCrashSystem(name: string, progress?: Progress): Promise<System> {
   const envOf = {
     order: { MESH_RELAY_CHUNK: "1" },
     shipping: { MESH_RELAY_CHUNK: "1", MESH_CARRIER_DELAY_MS: "50" },
   };
-  return startTestSystem(name, progress === undefined ? { envOf } : { envOf, progress });
+  const options = { envOf, maxBackoffMs: MAX_BACKOFF_MS };
+  return startTestSystem(name, progress === undefined ? options : { ...options, progress });
 }

@@ -8,7 +8,10 @@ import { chooseSources, findTools } from "@ordermesh/local/sources";
 import { ROOT, System, type SystemOptions } from "@ordermesh/local/system";
 
 type Options = Partial<
-  Pick<SystemOptions, "replicas" | "entries" | "envOf" | "delayMs" | "kafkaNodes" | "etcdMembers" | "serviceEnv">
+  Pick<
+    SystemOptions,
+    "replicas" | "maxBackoffMs" | "entries" | "envOf" | "delayMs" | "kafkaNodes" | "etcdMembers" | "serviceEnv"
+  >
 > & { readonly progress?: Progress };
 
 /** Starts a system named `name`; what an earlier run left there is dropped, what this run leaves stays for a look at its logs. */

@@ -20,6 +20,8 @@ export type ProcessSpec = {
   readonly user?: number;
   /** Starts it again when it ends by itself. */
   readonly restarts: boolean;
+  /** The longest wait before it is started again; 10 s if not given. */
+  readonly maxBackoffMs?: number;
   /** What asks it to stop. */
   readonly stopSignal?: NodeJS.Signals;
   /** How a signal reaches it when it is not our child itself, for instance in a container. */
@@ -150,7 +152,7 @@ export class ManagedProcess {
       this.start();
     }, this.#backoffMs);
     this.#state = { kind: "backing-off", timer };
-    this.#backoffMs = Math.min(this.#backoffMs * 2, MAX_BACKOFF_MS);
+    this.#backoffMs = Math.min(this.#backoffMs * 2, this.spec.maxBackoffMs ?? MAX_BACKOFF_MS);
   }
 }
 

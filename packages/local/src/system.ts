@@ -27,6 +27,8 @@ export type SystemOptions = PartsOptions & {
   readonly envOf?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Another entry file for a service, relative to the repository: test wiring. */
   readonly entries?: Readonly<Record<string, string>>;
+  /** The longest wait before a service that ended is started again; 10 s if not given. */
+  readonly maxBackoffMs?: number;
   /** Waits before it starts a process, for tests of the order of starting. */
   readonly delayMs?: (process: string) => number;
 };
@@ -185,6 +187,7 @@ export class System {
       env,
       logFile: join(this.logDir, `${name}.log`),
       restarts: true,
+      ...(options.maxBackoffMs === undefined ? {} : { maxBackoffMs: options.maxBackoffMs }),
     });
     return { spec, process: managed, adminUrl: `http://127.0.0.1:${adminPort}` };
   }
