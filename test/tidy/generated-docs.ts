@@ -45,10 +45,10 @@ an event is being handled. Requests, card tokens and addresses are never logged.
 export async function renderConfig(): Promise<string> {
   const sections: string[] = [];
   for (const service of readdirSync(`${ROOT}services`).sort()) {
-    const config: { SETTINGS?: Parameters<typeof renderSettings>[1] } = await import(
+    const config: { SETTINGS?: Parameters<typeof renderSettings>[0] } = await import(
       `${ROOT}services/${service}/src/config.ts`
     );
-    if (config.SETTINGS !== undefined) sections.push(`## ${service}\n\n${renderSettings(service, config.SETTINGS)}`);
+    if (config.SETTINGS !== undefined) sections.push(`## ${service}\n\n${renderSettings(config.SETTINGS)}`);
   }
   return `${GENERATED}# Configuration
 

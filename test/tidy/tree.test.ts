@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { test } from "node:test";
+import { POINTS } from "../crash/matrix.ts";
 import { listFiles, productionFiles, ROOT } from "./sources.ts";
 
 const files = listFiles();
@@ -115,3 +116,13 @@ function resolve(from: string, specifier: string): string {
     ? `packages/${name}/src/${file}.ts`
     : `services/${name}/src/${file}.ts`;
 }
+
+test("the crash matrix makes exactly the failpoints that the code names", () => {
+  const named = productionFiles(files).flatMap(({ text }) => [
+    ...text.matchAll(
+      /(?:failpoint\(|: )"((?:order|saga|inventory|payment|shipping|notification|relay|consumer)\.[a-zA-Z]+)"/g,
+    ),
+  ]);
+  const inCode = new Set(named.map(([, name]) => name));
+  assert.deepEqual([...new Set(POINTS.map(({ point }) => point))].sort(), [...inCode].sort());
+});

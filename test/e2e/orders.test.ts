@@ -1,0 +1,112 @@
+/** The whole system from outside: an order's way, and what must hold while processes die. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { judge } from "@ordermesh/judge/invariants";
+import { quiesce } from "@ordermesh/judge/quiesce";
+import type { System } from "@ordermesh/local/system";
+import { CASES } from "../crash/matrix.ts";
+import { runCase } from "../crash/run-case.ts";
+import { startCrashSystem } from "../crash/system.ts";
+import { Customer } from "../harness/customer.ts";
+
+const REST_MS = 60_000;
+/** Each kind of place, once each way: a look at what `make crash` does whole. */
+const SAMPLE = [
+  "order.acceptSent in order-1: kill",
+  "payment.captured in payment-1: kill",
+  "consumer.committed in notification-1: kill",
+  "relay.acked in shipping-1: error",
+];
+
+let system: System;
+let customer: Customer;
+
+before(async () => {
+  system = await startCrashSystem("e2e");
+  customer = new Customer(system.url);
+});
+after(() => system?.stop());
+
+async function untilStatus(orderId: string, status: string): Promise<void> {
+  const endsMs = performance.now() + 20_000;
+  for (;;) {
+    const order = await (await fetch(`${system.url}/api/orders/${orderId}`)).json();
+    if (order.status === status) return;
+    assert.ok(performance.now() < endsMs, `${orderId} is ${order.status}, not ${status}`);
+    await sleep(50);
+  }
+}
+
+async function judged(): Promise<string[]> {
+  const { world, isAtRest, open } = await quiesce(system.state.databases, REST_MS, () => undefined);
+  assert.ok(isAtRest, open.join(", "));
+  return judge(customer.history, world)
+    .findings.filter(({ held }) => !held)
+    .map(({ name, examples }) => `${name}: ${examples.join("; ")}`);
+}
+
+test("a good order is confirmed, shipped, and told of twice", async () => {
+  const { orderId, status } = await customer.place({ key: "good", card: "tok_visa" });
+  assert.ok(["CONFIRMED", "PREPARING", "SHIPPED"].includes(status), status);
+  await untilStatus(orderId, "SHIPPED");
+  assert.deepEqual(await judged(), []);
+});
+
+for (const [card, sku, reason] of [
+  ["tok_declined", "MUG-1", "PAYMENT_DECLINED"],
+  ["tok_visa", "GONE-1", "OUT_OF_STOCK"],
+] as const)
+  test(`an order that ends ${reason} is cancelled, not charged, and its stock is back`, async () => {
+    const { orderId, status } = await customer.place({ key: `bad-${reason}`, card, sku });
+    assert.equal(status, "CANCELLED");
+    const order = await (await fetch(`${system.url}/api/orders/${orderId}`)).json();
+    assert.equal(order.cancelReason, reason);
+    assert.deepEqual(await judged(), []);
+  });
+
+for (const card of ["tok_timeout_after_charge", "tok_error_after_charge", "tok_slow"])
+  test(`a provider of the kind ${card} charges once`, async () => {
+    const { orderId } = await customer.place({ key: card, card });
+    await untilStatus(orderId, "SHIPPED");
+    assert.deepEqual(await judged(), []);
+  });
+
+test("one hundred sends of one key at the same time are one order with one answer", async () => {
+  const outcomes = await Promise.all(
+    Array.from({ length: 100 }, () => customer.place({ key: "hundred", card: "tok_visa" })),
+  );
+  assert.equal(new Set(outcomes.map(({ orderId }) => orderId)).size, 1);
+  assert.deepEqual(await judged(), []);
+});
+
+test("a key with another body is refused and changes nothing", async () => {
+  await customer.place({ key: "reused", card: "tok_visa" });
+  await assert.rejects(customer.place({ key: "reused", card: "tok_visa", quantity: 2 }), /IDEMPOTENCY_KEY_REUSED/);
+  assert.deepEqual(await judged(), []);
+});
+
+test("an order's events end with its shipping", async () => {
+  const { orderId } = await customer.place({ key: "followed", card: "tok_visa" });
+  const response = await fetch(`${system.url}/api/orders/${orderId}/events`, { signal: AbortSignal.timeout(20_000) });
+  const text = await response.text();
+  const statuses = [...text.matchAll(/"status":"([A-Z]+)"/g)].map(([, status]) => status);
+  assert.equal(statuses.at(-1), "SHIPPED");
+  assert.equal(new Set(statuses).size, statuses.length, "each state once");
+});
+
+for (const [index, testCase] of CASES.filter(({ process, point, action }) =>
+  SAMPLE.includes(`${point} in ${process}: ${action}`),
+).entries())
+  test(`crash point ${testCase.point} in ${testCase.process}: ${testCase.action}`, async () => {
+    const { problem } = await runCase(system, customer, testCase, 1_000 + index);
+    assert.equal(problem, undefined);
+  });
+
+test("no card token is in any log", async () => {
+  const { readFileSync, readdirSync } = await import("node:fs");
+  const leaks = readdirSync(system.logDir).filter((name) =>
+    /tok_(visa|declined|slow|timeout|error)/.test(readFileSync(`${system.logDir}/${name}`, "utf8")),
+  );
+  assert.deepEqual(leaks, []);
+});
