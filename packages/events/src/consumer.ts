@@ -5,11 +5,11 @@ import { isKind } from "@ordermesh/mesh/errors";
 import { failpoint } from "@ordermesh/runtime/failpoints";
 import type { Logger } from "@ordermesh/runtime/log";
 import type { Db } from "@ordermesh/runtime/postgres";
+import { toDeadLetter, withoutContent } from "./dead-letters.ts";
 import { type InboundEvent, type InboundRecord, PoisonEvent, toEvent } from "./event.ts";
 import { type Handle, type InboxPolicy, inboxInTransaction, pruneInbox } from "./inbox.ts";
-import type { Batch, RawRecord } from "./kafka.ts";
+import { type Batch, type RawRecord, RecordRejected } from "./kafka.ts";
 import type { EventMetrics } from "./metrics.ts";
-import { TOPICS } from "./topics.ts";
 
 const MAX_TRIES = 5;
 const MIN_BACKOFF_MS = 50;
@@ -63,6 +63,8 @@ export function startConsumer(options: ConsumerOptions): void {
   void consumer.pruneUntilStopped();
 }
 
+type Item = { readonly event: InboundEvent; readonly record: InboundRecord };
+
 export class BatchHandler {
   readonly #options: ConsumerOptions;
   readonly #inbox: InboxPolicy;
@@ -74,7 +76,7 @@ export class BatchHandler {
 
   /** Resolves when every record is handled, dropped as a duplicate, or in the dead letters. */
   async handle(records: readonly InboundRecord[]): Promise<void> {
-    const events: { event: InboundEvent; record: InboundRecord }[] = [];
+    const events: Item[] = [];
     for (const record of records) {
       try {
         events.push({ event: toEvent(record), record });
@@ -82,15 +84,10 @@ export class BatchHandler {
         await this.#deadLetter(record, error);
       }
     }
-    const [{ record } = { record: undefined }] = events;
-    if (record === undefined) return;
-    const stopTimer = this.#options.metrics.processing.startTimer({ messaging_destination_name: record.topic });
-    try {
-      await this.#persist(events.map(({ event }) => event));
-    } catch {
-      // One of them is the reason: alone, each is retried and judged for itself.
-      for (const single of events) await this.#handleAlone(single);
-    }
+    const [first] = events;
+    if (first === undefined) return;
+    const stopTimer = this.#options.metrics.processing.startTimer({ messaging_destination_name: first.event.topic });
+    await this.#handleInParts(events);
     stopTimer();
   }
 
@@ -102,12 +99,21 @@ export class BatchHandler {
     }
   }
 
-  async #handleAlone({ event, record }: { event: InboundEvent; record: InboundRecord }): Promise<void> {
+  /** One of them may be the reason why a batch fails: halves find it, and then it is retried and judged alone. */
+  async #handleInParts(items: readonly Item[]): Promise<void> {
     for (let tries = 1; ; tries += 1) {
       try {
-        return await this.#persist([event]);
+        return await this.#persist(items.map(({ event }) => event));
       } catch (error) {
-        if (error instanceof PoisonEvent || tries === MAX_TRIES) return await this.#deadLetter(record, error);
+        if (this.#options.signal.aborted && !(error instanceof PoisonEvent)) throw error; // Kafka delivers it again.
+        const [first] = items;
+        if (first === undefined) return;
+        if (items.length > 1) {
+          const middle = Math.ceil(items.length / 2);
+          await this.#handleInParts(items.slice(0, middle));
+          return await this.#handleInParts(items.slice(middle));
+        }
+        if (error instanceof PoisonEvent || tries === MAX_TRIES) return await this.#deadLetter(first.record, error);
         await this.#backOff(tries);
       }
     }
@@ -143,19 +149,11 @@ export class BatchHandler {
     const { bus, group, log, metrics } = this.#options;
     const reason = error instanceof PoisonEvent ? error.message : "the handler failed";
     const { topic, partition, offset } = record;
-    const headers: Record<string, Buffer | string> = {};
-    for (const [name, value] of Object.entries(record.headers)) {
-      const first = Array.isArray(value) ? value[0] : value;
-      if (first !== undefined) headers[name] = first;
-    }
-    Object.assign(headers, {
-      dlq_reason: reason,
-      dlq_group: group,
-      dlq_topic: topic,
-      dlq_partition: String(partition),
-      dlq_offset: offset,
+    const letter = toDeadLetter(record, group, reason);
+    await bus.publishRaw([letter]).catch((refusal) => {
+      if (!(refusal instanceof RecordRejected)) throw refusal;
+      return bus.publishRaw([withoutContent(letter)]);
     });
-    await bus.publishRaw([{ topic: TOPICS.deadLetters, key: record.key, value: record.value, headers }]);
     metrics.deadLetters.inc({ messaging_destination_name: topic });
     metrics.consumed.inc({ messaging_system: "kafka", messaging_destination_name: topic });
     const facts = {

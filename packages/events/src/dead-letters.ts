@@ -1,14 +1,34 @@
-/** Sends dead letters back to where they came from. The inbox drops those that were handled after all. */
+/** A record on its way to the dead letters and back. Pure. */
 import type { InboundRecord } from "./event.ts";
 import type { RawRecord } from "./kafka.ts";
+import { TOPICS } from "./topics.ts";
 
-/** The record as it was before it became a dead letter; undefined when its coordinates are missing. */
+/** The record as it is, with headers that say who gave it up and why, and where it was. */
+export function toDeadLetter(record: InboundRecord, group: string, reason: string): RawRecord {
+  const { topic, partition, offset, key, value } = record;
+  const place = { dlq_topic: topic, dlq_partition: String(partition), dlq_offset: offset };
+  const headers = { ...firstOfEach(record.headers), ...place, dlq_group: group, dlq_reason: reason };
+  return { topic: TOPICS.deadLetters, key, value, headers };
+}
+
+/** For a dead letter that is too large with its headers: only what it is about. The record itself is where it was. */
+export function withoutContent({ topic, key, headers }: RawRecord): RawRecord {
+  const kept = Object.entries(headers).filter(([name]) => name.startsWith("dlq_"));
+  return { topic, key, value: null, headers: { ...Object.fromEntries(kept), dlq_content: "left out" } };
+}
+
+/** The record as it was before it became a dead letter; undefined when the dead letter does not hold it. */
 export function revive({ key, value, headers }: InboundRecord): RawRecord | undefined {
-  const topic = headers.dlq_topic?.toString();
-  if (topic === undefined || topic === "") return undefined;
-  const kept = Object.entries(headers).flatMap(([name, content]) => {
-    const first = Array.isArray(content) ? content[0] : content;
-    return name.startsWith("dlq_") || first === undefined ? [] : [[name, first] as const];
-  });
+  const topic = headers.dlq_topic?.toString() ?? "";
+  if (topic === "" || headers.dlq_content !== undefined) return undefined;
+  const kept = Object.entries(firstOfEach(headers)).filter(([name]) => !name.startsWith("dlq_"));
   return { topic, key, value, headers: Object.fromEntries(kept) };
+}
+
+function firstOfEach(headers: InboundRecord["headers"]): Record<string, Buffer | string> {
+  const entries = Object.entries(headers).flatMap(([name, value]) => {
+    const first = Array.isArray(value) ? value[0] : value;
+    return first === undefined ? [] : [[name, first] as const];
+  });
+  return Object.fromEntries(entries);
 }

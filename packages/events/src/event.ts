@@ -1,4 +1,5 @@
 /** An event and its form on Kafka: CloudEvents 1.0, binary content mode. Pure. */
+import { traceId } from "@ordermesh/mesh/context";
 import { isUuid } from "@ordermesh/runtime/ids";
 
 /** An event on its way out; `key` is the order id, `sequence` its place among the key's events on the topic, from 1. */
@@ -13,7 +14,7 @@ export type OutboundEvent = {
   readonly sequence: bigint;
   /** Milliseconds since the Unix epoch. */
   readonly timeMs: number;
-  /** W3C trace context. */
+  /** W3C trace context; empty when the event came without a valid one. */
   readonly traceparent: string;
   /** The protobuf message. */
   readonly data: Uint8Array;
@@ -80,7 +81,7 @@ export function toEvent(record: InboundRecord): InboundEvent {
     key,
     sequence: BigInt(header("ce_sequence")),
     timeMs,
-    traceparent: headers.get("traceparent") ?? "",
+    traceparent: validTraceparent(headers.get("traceparent")),
     data: record.value,
     partition: record.partition,
     offset: record.offset,
@@ -100,6 +101,11 @@ export function decodeData<T extends { orderId: string }>(
   }
   if (message.orderId !== event.key) throw new PoisonEvent("the order in the value is not the key");
   return message;
+}
+
+/** Empty unless valid, as services store it. */
+function validTraceparent(text = ""): string {
+  return traceId(text) === "" ? "" : text;
 }
 
 function readHeaders(headers: InboundRecord["headers"]): Map<string, string> {

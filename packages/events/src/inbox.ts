@@ -21,7 +21,12 @@ const RECORD = sql(
    FROM unnest($2::uuid[], $3::text[], $4::text[], $5::bigint[]) WITH ORDINALITY AS t(event_id, topic, key, sequence, position)
    ORDER BY position ON CONFLICT DO NOTHING RETURNING event_id`,
 );
-const PRUNE = sql("inbox_prune", "DELETE FROM inbox WHERE handled_at < now() - interval '8 days'");
+const PRUNE_BATCH = 5_000;
+const PRUNE = sql(
+  "inbox_prune",
+  `DELETE FROM inbox WHERE ctid = ANY (ARRAY(
+     SELECT ctid FROM inbox WHERE handled_at < now() - interval '8 days' ORDER BY handled_at LIMIT ${PRUNE_BATCH})) RETURNING 1`,
+);
 
 /** The one right policy: what was seen and what it did are committed together, or neither is. */
 export const inboxInTransaction: InboxPolicy = (db, consumer, events, handle) =>
@@ -51,5 +56,5 @@ export async function recordInbox(tx: Tx, consumer: string, events: readonly Inb
 
 /** Forgets what Kafka itself has forgotten: topics keep events for seven days. */
 export async function pruneInbox(db: Db): Promise<void> {
-  await db.query(PRUNE);
+  while ((await db.query(PRUNE)).length === PRUNE_BATCH);
 }

@@ -2,21 +2,25 @@
 import type { Clock } from "@ordermesh/mesh/clock";
 import { MeshError } from "@ordermesh/mesh/errors";
 import type { Logger } from "@ordermesh/runtime/log";
-import kafkajs, { type Consumer, type EachBatchPayload, type Kafka, type Producer } from "kafkajs";
+import kafkajs, { type Admin, type Consumer, type EachBatchPayload, type Kafka, type Producer } from "kafkajs";
 // @ts-expect-error kafkajs publishes no types for its inner modules.
 import RequestQueue from "kafkajs/src/network/requestQueue/index.js";
 import { type InboundRecord, type OutboundEvent, toHeaders } from "./event.ts";
+import { Pulse } from "./pulse.ts";
 import { PARTITIONS, TOPICS } from "./topics.ts";
 
 /** Waits between tries are short, so that work goes on soon after a broker is back; tries never end. */
 const RETRY = { initialRetryTime: 100, maxRetryTime: 1_000, retries: Number.MAX_SAFE_INTEGER };
-/** The least that brokers allow: a killed consumer holds its partitions for this long. */
+/** The least that brokers allow: the partitions of a killed consumer stand still for this long. */
 const SESSION_TIMEOUT_MS = 6_000;
 const HEARTBEAT_MS = 1_000;
 const MAX_FETCH_WAIT_MS = 100;
 const STALL_MS = 60_000;
 const CONNECT_RETRY_MS = 500;
-const REJECTIONS = new Set(["MESSAGE_TOO_LARGE", "RECORD_LIST_TOO_LARGE", "INVALID_RECORD", "CORRUPT_MESSAGE"]);
+const REPORT_EVERY_TRIES = 20;
+/** How long `close` waits for a broker that does not answer. */
+const CLOSE_MS = 3_000;
+const REJECTIONS = new Set(["MESSAGE_TOO_LARGE", "RECORD_LIST_TOO_LARGE", "INVALID_RECORD"]);
 
 /** A record to publish as it is, for instance a dead letter. */
 export type RawRecord = {
@@ -31,7 +35,9 @@ export type Batch = {
   readonly topic: string;
   readonly partition: number;
   readonly records: readonly InboundRecord[];
-  /** Tells Kafka that everything up to the batch's last record is done. */
+  /** Goes on after the batch's last record, without telling Kafka. */
+  skip(): void;
+  /** Tells Kafka that everything up to the batch's last record is done, and goes on after it. */
   commit(): Promise<void>;
 };
 
@@ -85,9 +91,12 @@ export class KafkaBus {
       topic,
       messages: messages.map(({ key, value, headers }) => ({ key, value, headers })),
     }));
+    this.#producer ??= this.#connectProducer();
+    const producer = this.#producer;
     try {
-      await (await this.#connectedProducer()).sendBatch({ topicMessages, acks: -1 });
+      await (await producer).sendBatch({ topicMessages, acks: -1 });
     } catch (error) {
+      this.#discard(producer);
       if (error instanceof kafkajs.KafkaJSProtocolError && REJECTIONS.has(error.type))
         throw new RecordRejected(error.type, { cause: error });
       throw new MeshError("unavailable", "BROKER_UNAVAILABLE", "Kafka did not take the events", { cause: error });
@@ -101,31 +110,58 @@ export class KafkaBus {
     handle: (batch: Batch) => Promise<void>,
     onFatal: (error: Error) => void,
   ): void {
-    void this.#consume(group, topics, handle, onFatal).catch(onFatal);
+    void this.#consume(group, topics, handle, onFatal).catch((error) => {
+      if (!this.#closing.signal.aborted) onFatal(error);
+    });
   }
 
   /** Makes the topics that are missing; waits for Kafka. */
-  async ensureTopics(replicationFactor: number): Promise<void> {
-    const topics = Object.values(TOPICS).map((topic) => ({ topic, numPartitions: PARTITIONS, replicationFactor }));
-    const admin = this.#kafka.admin();
-    await this.#untilConnected(() => admin.connect());
-    await admin.createTopics({ topics, waitForLeaders: true });
-    await admin.disconnect();
+  async ensureTopics(replicationFactor: number, names: readonly string[] = Object.values(TOPICS)): Promise<void> {
+    const topics = names.map((topic) => ({ topic, numPartitions: PARTITIONS, replicationFactor }));
+    await this.#administer(async (admin) => void (await admin.createTopics({ topics, waitForLeaders: true })));
   }
 
-  /** Makes the group begin at `offset` of every partition of the topic; the group must have no members. */
+  /** Makes the group begin at the earliest or latest offsets of the topic; the group must have no members. */
   async resetOffsets(groupId: string, topic: string, to: "earliest" | "latest"): Promise<void> {
-    const admin = this.#kafka.admin();
-    await admin.connect();
-    await admin.resetOffsets({ groupId, topic, earliest: to === "earliest" });
-    await admin.disconnect();
+    await this.#administer((admin) => admin.resetOffsets({ groupId, topic, earliest: to === "earliest" }));
   }
 
+  /** How many records of the topic the group has not committed. */
+  async lag(groupId: string, topic: string): Promise<number> {
+    let lag = 0n;
+    await this.#administer(async (admin) => {
+      const ends = await admin.fetchTopicOffsets(topic);
+      const [committed] = await admin.fetchOffsets({ groupId, topics: [topic] });
+      for (const { partition, high, low } of ends) {
+        const offset = BigInt(committed?.partitions.find((found) => found.partition === partition)?.offset ?? -1);
+        lag += BigInt(high) - (offset < BigInt(low) ? BigInt(low) : offset);
+      }
+    });
+    return Number(lag);
+  }
+
+  /** False when no broker answers at once. */
+  async isReachable(): Promise<boolean> {
+    const admin = this.#kafka.admin({ retry: { retries: 0 } });
+    try {
+      await admin.connect();
+      await admin.listTopics();
+      return true;
+    } catch {
+      return false;
+    } finally {
+      await admin.disconnect().catch(() => undefined);
+    }
+  }
+
+  /** Lets consumers finish their batches and leave their groups, if Kafka answers. */
   async close(): Promise<void> {
     this.#closing.abort();
-    await Promise.allSettled(this.#consumers.map((consumer) => consumer.disconnect()));
-    const producer = await Promise.race([this.#producer, Promise.resolve(undefined)]);
-    await producer?.disconnect().catch(() => undefined);
+    const producer = this.#producer?.then((connected) => connected.disconnect());
+    const disconnects = [...this.#consumers.map((consumer) => consumer.disconnect()), producer];
+    const enough = new AbortController();
+    await Promise.race([Promise.allSettled(disconnects), this.#options.clock.sleep(CLOSE_MS, enough.signal)]);
+    enough.abort();
   }
 
   async #consume(
@@ -147,48 +183,37 @@ export class KafkaBus {
     consumer.on(consumer.events.CRASH, ({ payload }) => {
       if (!payload.restart && !this.#closing.signal.aborted) onFatal(payload.error);
     });
-    await this.#untilConnected(() => consumer.connect());
-    await consumer.subscribe({ topics: [...topics], fromBeginning: true });
+    await this.#untilDone(() => consumer.connect());
+    await this.#untilDone(() => consumer.subscribe({ topics: [...topics], fromBeginning: true })); // Topics may come late.
+    const pulse = new Pulse(this.#options.clock);
+    consumer.on(consumer.events.FETCH, () => pulse.beat());
     await consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
       partitionsConsumedConcurrently: PARTITIONS,
-      eachBatch: (payload) => handleWithHeartbeat(consumer, payload, handle),
+      eachBatch: (payload) => pulse.during(() => handleWithHeartbeat(payload, handle)),
     });
-    void this.#watch(consumer, onFatal);
+    await this.#watch(pulse, onFatal);
   }
 
-  /** A consumer that fetches nothing for a minute, not even an empty answer, while Kafka answers others, is dead. */
-  async #watch(consumer: Consumer, onFatal: (error: Error) => void): Promise<void> {
+  /** A consumer that neither handles nor fetches for a minute, not even an empty answer, while Kafka answers others, is dead. */
+  async #watch(pulse: Pulse, onFatal: (error: Error) => void): Promise<void> {
     const { clock } = this.#options;
-    let lastFetchMs = clock.nowMs();
-    consumer.on(consumer.events.FETCH, () => {
-      lastFetchMs = clock.nowMs();
-    });
     while (!this.#closing.signal.aborted) {
       await clock.sleep(STALL_MS / 4, this.#closing.signal);
-      if (clock.nowMs() - lastFetchMs < STALL_MS || this.#closing.signal.aborted) continue;
-      if (await this.#isReachable()) onFatal(new Error("the consumer makes no progress"));
-      lastFetchMs = clock.nowMs();
+      if (pulse.silentMs() < STALL_MS || this.#closing.signal.aborted) continue;
+      if (await this.isReachable()) return onFatal(new Error("the consumer makes no progress"));
+      pulse.beat();
     }
   }
 
-  async #isReachable(): Promise<boolean> {
-    const admin = this.#kafka.admin({ retry: { retries: 0 } });
-    try {
-      await admin.connect();
-      await admin.listTopics();
-      return true;
-    } catch {
-      return false;
-    } finally {
-      await admin.disconnect().catch(() => undefined);
-    }
-  }
-
-  #connectedProducer(): Promise<Producer> {
-    this.#producer ??= this.#connectProducer();
-    return this.#producer;
+  /**
+   * kafkajs counts a failed request's records as not sent, although a partition of it may have them: the producer's next
+   * request to that partition would be refused as out of order, for ever. A new producer counts from 0.
+   */
+  #discard(producer: Promise<Producer>): void {
+    if (this.#producer === producer) this.#producer = undefined;
+    void producer.then((old) => old.disconnect()).catch(() => undefined);
   }
 
   async #connectProducer(): Promise<Producer> {
@@ -198,37 +223,47 @@ export class KafkaBus {
       createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
       retry: RETRY,
     });
-    await this.#untilConnected(() => producer.connect());
+    await this.#untilDone(() => producer.connect());
     return producer;
   }
 
-  async #untilConnected(connect: () => Promise<void>): Promise<void> {
+  async #administer(work: (admin: Admin) => Promise<void>): Promise<void> {
+    const admin = this.#kafka.admin();
+    await this.#untilDone(() => admin.connect());
+    try {
+      await work(admin);
+    } finally {
+      await admin.disconnect().catch(() => undefined);
+    }
+  }
+
+  async #untilDone(step: () => Promise<void>): Promise<void> {
     const { log, clock } = this.#options;
-    for (;;) {
+    for (let tries = 0; ; tries += 1) {
       try {
-        return await connect();
+        return await step();
       } catch (error) {
         if (this.#closing.signal.aborted) throw error;
-        log.warn({ "error.type": error instanceof Error ? error.name : "unknown" }, "still waiting for kafka");
+        const type = error instanceof Error ? error.name : "unknown";
+        if (tries % REPORT_EVERY_TRIES === 0) log.warn({ "error.type": type }, "waiting for kafka");
         await clock.sleep(CONNECT_RETRY_MS, this.#closing.signal);
       }
     }
   }
 }
 
-async function handleWithHeartbeat(
-  consumer: Consumer,
-  payload: EachBatchPayload,
-  handle: (batch: Batch) => Promise<void>,
-): Promise<void> {
-  const { batch, heartbeat, resolveOffset, isRunning, isStale } = payload;
+async function handleWithHeartbeat(payload: EachBatchPayload, handle: (batch: Batch) => Promise<void>): Promise<void> {
+  const { batch, heartbeat, resolveOffset, commitOffsetsIfNecessary, isRunning, isStale } = payload;
   if (!isRunning() || isStale()) return;
   const { topic, partition } = batch;
   const last = batch.messages.at(-1);
   if (last === undefined) return;
+  const skip = () => resolveOffset(last.offset);
   const commit = async () => {
-    resolveOffset(last.offset);
-    await consumer.commitOffsets([{ topic, partition, offset: String(BigInt(last.offset) + 1n) }]);
+    skip();
+    // Not `consumer.commitOffsets`: its errors hide that the group is rebalancing, and the consumer would end.
+    const partitions = [{ partition, offset: String(BigInt(last.offset) + 1n) }];
+    await commitOffsetsIfNecessary({ topics: [{ topic, partitions }] });
   };
   const records = batch.messages.map(({ key, value, headers, offset }) => ({
     topic,
@@ -240,7 +275,7 @@ async function handleWithHeartbeat(
   }));
   const beat = setInterval(() => void heartbeat().catch(() => undefined), HEARTBEAT_MS);
   try {
-    await handle({ topic, partition, records, commit });
+    await handle({ topic, partition, records, skip, commit });
   } finally {
     clearInterval(beat);
   }

@@ -2,17 +2,18 @@
 import { parseArgs } from "node:util";
 import { systemClock } from "@ordermesh/mesh/clock";
 import { createLogger } from "@ordermesh/runtime/log";
+import { revive } from "./dead-letters.ts";
 import { type Batch, KafkaBus } from "./kafka.ts";
-import { revive } from "./replay.ts";
 import { TOPICS } from "./topics.ts";
 
+const REPLAY_GROUP = "dead-letters-replay";
 const HELP = `Usage: node packages/events/src/main.ts <command> [options]
 
 Commands:
-  replay   send dead letters back to their topics; each once
-             --reason TEXT    only those whose reason contains TEXT
-             --idle-ms N      stop when nothing came for N ms (default 5000)
-             --dry-run        only count and list them
+  replay   send dead letters back to their topics, each once; those that were handled after all have no second effect
+             --reason TEXT    only those whose reason contains TEXT; the others are passed over
+             --dry-run        only list them
+             To see all dead letters again: reset --group ${REPLAY_GROUP} --topic ${TOPICS.deadLetters} --to earliest
   reset    make a consumer group begin again; its members must be stopped
              --group NAME --topic NAME --to earliest|latest
 
@@ -21,70 +22,90 @@ Options:
   --help           this text
 `;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    brokers: { type: "string", default: process.env.MESH_KAFKA_BROKERS ?? "127.0.0.1:9092" },
-    reason: { type: "string", default: "" },
-    "idle-ms": { type: "string", default: "5000" },
-    "dry-run": { type: "boolean", default: false },
-    group: { type: "string" },
-    topic: { type: "string" },
-    to: { type: "string", default: "earliest" },
-    help: { type: "boolean", default: false },
-  },
-});
+const options = {
+  brokers: { type: "string", default: process.env.MESH_KAFKA_BROKERS ?? "127.0.0.1:9092" },
+  reason: { type: "string", default: "" },
+  "dry-run": { type: "boolean", default: false },
+  group: { type: "string", default: "" },
+  topic: { type: "string", default: "" },
+  to: { type: "string", default: "" },
+  help: { type: "boolean", default: false },
+} as const;
+type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
 
-const log = createLogger({ service: "events", instance: "cli", version: "", level: "error" });
-const bus = new KafkaBus({
-  brokers: values.brokers.split(","),
-  clientId: "ordermesh-events-cli",
-  log,
-  clock: systemClock,
-});
+process.exitCode = await main().catch((error: unknown) => fail(1, error instanceof Error ? error.message : "unknown"));
 
-if (values.help) process.stdout.write(HELP);
-else if (positionals[0] === "replay") await replay();
-else if (positionals[0] === "reset") await reset();
-else {
-  process.stderr.write(HELP);
-  process.exitCode = 2;
+async function main(): Promise<number> {
+  const args = readArgs();
+  if (args === undefined) return fail(2, HELP);
+  const { command, values } = args;
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const isReset = command === "reset" && values.group !== "" && values.topic !== "" && /^(ear|la)test$/.test(values.to);
+  if (command !== "replay" && !isReset) return fail(2, HELP);
+  const log = createLogger({ service: "events", instance: "cli", version: "", level: "error" });
+  const brokers = values.brokers.split(",");
+  const bus = new KafkaBus({ brokers, clientId: "ordermesh-events-cli", log, clock: systemClock });
+  if (!(await bus.isReachable())) return fail(1, `Kafka does not answer at ${values.brokers}`);
+  try {
+    await (isReset ? reset(bus, values) : replay(bus, values));
+    return 0;
+  } finally {
+    await bus.close();
+  }
 }
 
-async function replay(): Promise<void> {
-  let lastMs = systemClock.nowMs();
-  const counts = { replayed: 0, skipped: 0 };
-  const handle = async ({ records, commit }: Batch) => {
-    lastMs = systemClock.nowMs();
-    const wanted = records.filter(({ headers }) => (headers.dlq_reason?.toString() ?? "").includes(values.reason));
+function readArgs(): { command: string | undefined; values: Values } | undefined {
+  try {
+    const { values, positionals } = parseArgs({ options, allowPositionals: true });
+    return { command: positionals[0], values };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Ends with what was there when it began: a letter that comes back does not go round in circles. */
+async function replay(bus: KafkaBus, { reason, "dry-run": isDry }: Values): Promise<void> {
+  let left = await bus.lag(REPLAY_GROUP, TOPICS.deadLetters);
+  const counts = { replayed: 0, passed: 0 };
+  const handle = async ({ records, skip, commit }: Batch) => {
+    const wanted = records.filter(({ headers }) => headers.dlq_reason?.toString().includes(reason));
     const revived = wanted.flatMap((record) => revive(record) ?? []);
+    for (const { headers, key } of wanted)
+      process.stdout.write(
+        `${headers.dlq_topic}/${headers.dlq_partition}@${headers.dlq_offset} ${key} ${headers.dlq_reason}\n`,
+      );
+    if (isDry) {
+      skip();
+    } else {
+      if (revived.length > 0) await bus.publishRaw(revived);
+      await commit();
+    }
     counts.replayed += revived.length;
-    counts.skipped += records.length - revived.length;
-    for (const { headers, offset } of wanted)
-      process.stdout.write(`${offset} ${headers.dlq_topic} ${headers.dlq_reason}\n`);
-    if (values["dry-run"]) return;
-    await bus.publishRaw(revived);
-    await commit();
+    counts.passed += records.length - revived.length;
+    left -= records.length;
   };
-  const fail = (error: Error) => {
-    process.stderr.write(`replay failed: ${error.message}\n`);
-    process.exit(1);
-  };
-  bus.consume(values["dry-run"] ? "dead-letters-preview" : "dead-letters-replay", [TOPICS.deadLetters], handle, fail);
-  while (systemClock.nowMs() - lastMs < Number(values["idle-ms"])) await systemClock.sleep(200);
-  await bus.close();
+  if (left > 0)
+    await new Promise<void>((resolve, reject) => {
+      const handleAndEnd = async (batch: Batch) => {
+        await handle(batch);
+        if (left <= 0) resolve();
+      };
+      bus.consume(REPLAY_GROUP, [TOPICS.deadLetters], handleAndEnd, reject);
+    });
   process.stdout.write(
-    `${counts.replayed} ${values["dry-run"] ? "would be replayed" : "replayed"}, ${counts.skipped} skipped\n`,
+    `${counts.replayed} ${isDry ? "would be replayed" : "replayed"}, ${counts.passed} passed over\n`,
   );
 }
 
-async function reset(): Promise<void> {
-  const { group, topic, to } = values;
-  if (group === undefined || topic === undefined || (to !== "earliest" && to !== "latest")) {
-    process.stderr.write("reset needs --group, --topic and --to earliest|latest\n");
-    process.exitCode = 2;
-    return;
-  }
-  await bus.resetOffsets(group, topic, to);
+async function reset(bus: KafkaBus, { group, topic, to }: Values): Promise<void> {
+  await bus.resetOffsets(group, topic, to === "latest" ? "latest" : "earliest");
   process.stdout.write(`${group} begins at the ${to} offsets of ${topic}\n`);
+}
+
+function fail(code: number, message: string): number {
+  process.stderr.write(message.endsWith("\n") ? message : `${message}\n`);
+  return code;
 }

@@ -10,7 +10,10 @@ import type { EventMetrics } from "./metrics.ts";
 
 const BATCH = 500;
 const IDLE_POLL_MS = 1_000;
-const ERROR_PAUSE_MS = 200;
+const MIN_PAUSE_MS = 100;
+const MAX_PAUSE_MS = 2_000;
+/** How long a batch that is on its way may hold up a process that stops; Kafka may be away. */
+const STOP_GRACE_MS = 3_000;
 const MEASURE_EVERY_MS = 2_000;
 const PRUNE_EVERY_MS = 60_000;
 
@@ -65,30 +68,44 @@ const MEASURE = sql(
   `SELECT count(*) AS waiting, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS age
    FROM outbox WHERE published_at IS NULL AND parked_reason IS NULL`,
 );
+const PRUNE_BATCH = 5_000;
 const PRUNE = sql(
   "relay_prune",
-  `DELETE FROM outbox WHERE id IN (
-     SELECT id FROM outbox WHERE published_at < now() - interval '24 hours' ORDER BY published_at LIMIT 5000)`,
+  `DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE published_at < now() - interval '24 hours'
+     ORDER BY published_at LIMIT ${PRUNE_BATCH}) RETURNING 1`,
 );
 
-/** Runs until `signal` aborts; resolves when the last batch is done. */
+/** Runs until `signal` aborts; resolves when the last batch is done or Kafka has had its time for it. */
 export async function runRelay(options: RelayOptions): Promise<void> {
+  const { clock, signal } = options;
+  const chores = [
+    relayUntilStopped(options),
+    repeat(MEASURE_EVERY_MS, options, () => measure(options)),
+    repeat(PRUNE_EVERY_MS, options, () => prune(options)),
+  ];
+  const stopped = new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+  const enough = new AbortController();
+  await Promise.race([Promise.all(chores), stopped.then(() => clock.sleep(STOP_GRACE_MS, enough.signal))]);
+  enough.abort();
+}
+
+async function relayUntilStopped(options: RelayOptions): Promise<void> {
   const { db, clock, signal, log, metrics } = options;
   const wakeup = new Wakeup(clock);
   db.listen("outbox", () => wakeup.wake());
-  const chores = repeat(MEASURE_EVERY_MS, options, () => measure(options));
-  const pruning = repeat(PRUNE_EVERY_MS, options, async () => void (await db.query(PRUNE)));
+  let pauseMs = MIN_PAUSE_MS;
   while (!signal.aborted) {
     try {
       const sent = await relayBatch(options);
+      pauseMs = MIN_PAUSE_MS;
       if (sent < BATCH) await wakeup.wait(IDLE_POLL_MS, signal);
     } catch (error) {
       metrics.sendErrors.inc({ error_type: error instanceof Error ? error.name : "unknown" });
       log.warn({ err: error }, "relay batch failed, trying again");
-      await clock.sleep(ERROR_PAUSE_MS, signal);
+      await clock.sleep(pauseMs, signal);
+      pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS);
     }
   }
-  await Promise.all([chores, pruning]);
 }
 
 /** One round; resolves with how many rows it saw. */
@@ -98,35 +115,36 @@ export async function relayBatch(options: RelayOptions): Promise<number> {
   const [first] = rows;
   if (first === undefined) return 0;
   await failpoint("relay.selected");
-  const sent: bigint[] = [];
+  const sent: Row[] = [];
   for (let start = 0; start < rows.length; start += chunk) {
     if (start > 0) await failpoint("relay.producedHalf");
     sent.push(...(await publish(rows.slice(start, start + chunk), options)));
   }
   await failpoint("relay.acked");
-  await db.query(MARK, sent, holder, first.epoch);
+  const ids = sent.map(({ id }) => id);
+  await db.query(MARK, ids, holder, first.epoch);
   await failpoint("relay.marked");
-  for (const { topic } of rows) metrics.sent.inc({ messaging_system: "kafka", messaging_destination_name: topic });
+  for (const { topic } of sent) metrics.sent.inc({ messaging_system: "kafka", messaging_destination_name: topic });
   return rows.length;
 }
 
-/** Ids of the rows that Kafka has. A row that it refuses is parked, and the others go on. */
-async function publish(rows: readonly Row[], options: RelayOptions): Promise<bigint[]> {
+/** The rows that Kafka has. It may refuse a batch for its size: halves find the row that it refuses alone, which is parked. */
+async function publish(rows: readonly Row[], options: RelayOptions): Promise<readonly Row[]> {
   const { bus, db, log, metrics } = options;
   try {
     await Promise.all([bus.publish(rows.map(toEvent)), failpoint("relay.produceSent")]);
-    return rows.map(({ id }) => id);
+    return rows;
   } catch (error) {
     if (!(error instanceof RecordRejected)) throw error;
     const [row] = rows;
-    if (rows.length > 1 || row === undefined) {
-      const sent: bigint[] = [];
-      for (const single of rows) sent.push(...(await publish([single], options)));
-      return sent;
+    if (row === undefined) return [];
+    if (rows.length > 1) {
+      const middle = Math.ceil(rows.length / 2);
+      return [...(await publish(rows.slice(0, middle), options)), ...(await publish(rows.slice(middle), options))];
     }
+    await db.query(PARK, row.id, error.message);
     metrics.parked.inc();
     log.error({ "mesh.event_id": row.event_id, "error.message": error.message }, "event parked: kafka refuses it");
-    await db.query(PARK, row.id, error.message);
     return [];
   }
 }
@@ -140,6 +158,10 @@ async function measure({ db, metrics }: RelayOptions): Promise<void> {
   const [row] = await db.query<{ waiting: bigint; age: number }>(MEASURE);
   metrics.waiting.set(Number(row?.waiting ?? 0n));
   metrics.oldestAge.set(row?.age ?? 0);
+}
+
+async function prune({ db }: RelayOptions): Promise<void> {
+  while ((await db.query(PRUNE)).length === PRUNE_BATCH);
 }
 
 async function repeat(everyMs: number, { clock, signal }: RelayOptions, work: () => Promise<void>): Promise<void> {

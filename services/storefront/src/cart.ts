@@ -1,16 +1,16 @@
-/** The cart as a list of SKU and quantity, kept in a signed cookie. Pure. */
+/** The cart as a list of SKU and quantity, written as `SKU:quantity` items between dots. Pure. */
 
 export type CartLine = { readonly sku: string; readonly quantity: number };
 
-export const MAX_QUANTITY = 99;
+const MAX_QUANTITY = 99;
 const MAX_LINES = 20;
-const LINE = /^([A-Z0-9-]{1,64}):([1-9]\d?)$/;
+const ITEM = /^([A-Z0-9-]{1,64}):([1-9]\d?)$/;
 
-/** Reads `SKU:quantity` items separated by dots; anything else in it is left out. */
-export function parseCart(text: string | undefined): CartLine[] {
-  const lines = (text ?? "").split(".").flatMap((item) => {
-    const match = LINE.exec(item);
-    return match === null ? [] : [{ sku: match[1] ?? "", quantity: Number(match[2]) }];
+/** Leaves out what is no item, and what is too much. */
+export function parseCart(text: string): CartLine[] {
+  const lines = text.split(".").flatMap((item) => {
+    const [, sku = "", quantity] = ITEM.exec(item) ?? [];
+    return quantity === undefined ? [] : [{ sku, quantity: Number(quantity) }];
   });
   return lines.slice(0, MAX_LINES);
 }
@@ -19,15 +19,12 @@ export function formatCart(lines: readonly CartLine[]): string {
   return lines.map(({ sku, quantity }) => `${sku}:${quantity}`).join(".");
 }
 
-/** The cart with `quantity` of a product; 0 takes it out. */
+/** The cart with `quantity` of a product, at most 99; 0 takes it out. A full cart takes no other product. */
 export function setQuantity(lines: readonly CartLine[], sku: string, quantity: number): CartLine[] {
-  const bounded = Math.min(Math.max(Math.trunc(quantity) || 0, 0), MAX_QUANTITY);
-  const others = lines.filter((line) => line.sku !== sku);
-  if (bounded === 0) return others;
-  const index = lines.findIndex((line) => line.sku === sku);
-  return index === -1
-    ? [...lines, { sku, quantity: bounded }].slice(0, MAX_LINES)
-    : lines.map((line) => (line.sku === sku ? { sku, quantity: bounded } : line));
+  const line = { sku, quantity: Math.min(quantity, MAX_QUANTITY) };
+  if (quantity === 0) return lines.filter((other) => other.sku !== sku);
+  if (lines.some((other) => other.sku === sku)) return lines.map((other) => (other.sku === sku ? line : other));
+  return [...lines, line].slice(0, MAX_LINES);
 }
 
 export function addOne(lines: readonly CartLine[], sku: string): CartLine[] {

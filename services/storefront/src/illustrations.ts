@@ -30,5 +30,5 @@ export function drawingOf(sku: string): string {
 
 /** One of twelve colours, always the same for a product. */
 export function hueOf(sku: string): number {
-  return [...sku].reduce((hash, character) => (hash * 31 + character.charCodeAt(0)) % 1009, 7) % 12;
+  return [...sku].reduce((hash, character) => (hash * 29 + character.charCodeAt(0)) % 1009, 1) % 12;
 }

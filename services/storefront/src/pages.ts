@@ -1,77 +1,95 @@
-/** The shop's pages, rendered on the server; they work without JavaScript. */
+/** The shop's pages. They are rendered on the server and work without JavaScript. */
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { isKind, MeshError } from "@ordermesh/mesh/errors";
-import { Eta } from "eta";
+import { isKind } from "@ordermesh/mesh/errors";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { PLACE_TIMEOUT_MS } from "./api.ts";
-import { addOne, type CartLine, formatCart, parseCart, setQuantity } from "./cart.ts";
-import { drawingOf, hueOf } from "./illustrations.ts";
-import { type OrderBody, toJson, toPlaceOrder, toProductJson } from "./orders.ts";
-import { type Shop, startSession } from "./shop.ts";
+import { addOne, formatCart, setQuantity } from "./cart.ts";
+import {
+  CHECKOUT_SCHEMA,
+  type CheckoutForm,
+  EMPTY_FORM,
+  type FormErrors,
+  toFormErrors,
+  toOrderBody,
+} from "./checkout.ts";
+import { isFinal, toJson, toPlaceOrder, toProductJson } from "./orders.ts";
+import { cartOf, saveCart, showPage } from "./page.ts";
+import { toProblem } from "./problems.ts";
+import { STEPS, TEXTS, textOf } from "./progress.ts";
+import { CART_ITEM, ORDER_ID } from "./schemas.ts";
+import { customerOf, present, type Shop, startSession } from "./shop.ts";
 
-const CART_COOKIE = "cart";
-const CART_S = 7 * 86_400;
-const SIGNED = { signed: true, httpOnly: true, sameSite: "lax", path: "/" } as const;
-const CSS = "text/css; charset=utf-8";
-const ASSETS = [
-  { path: "/assets/base.css", file: "base.css", type: CSS },
-  { path: "/assets/shop.css", file: "shop.css", type: CSS },
-  { path: "/assets/order.css", file: "order.css", type: CSS },
-  { path: "/assets/order.js", file: "order.js", type: "text/javascript; charset=utf-8" },
-  { path: "/favicon.svg", file: "favicon.svg", type: "image/svg+xml" },
-];
+/** An order that is not decided by then is followed on its page. */
+const PLACE_TIMEOUT_MS = 2_000;
+const MAX_LISTED = 50;
+const ASSET_TYPES = { css: "text/css", js: "text/javascript", svg: "image/svg+xml" } as const;
+const ASSETS = ["base.css", "shop.css", "order.css", "order.js", "favicon.svg"];
+const COUNTRIES = "AT BE CH CZ DE DK ES FI FR GB GR IE IT LU NL NO PL PT SE US".split(" ");
+const COUNTRY_NAMES = new Intl.DisplayNames("en", { type: "region" });
 
-type Form = Readonly<Record<string, string>>;
-type Errors = Readonly<Record<string, string>>;
-
-const eta = new Eta({ views: fileURLToPath(new URL("../templates/", import.meta.url)), cache: true, autoEscape: true });
+type OrderParams = { Params: { orderId: string } };
 
 export async function addPages(app: FastifyInstance, shop: Shop): Promise<void> {
-  for (const { path, file, type } of ASSETS) {
-    const body = readFileSync(new URL(`../assets/${file}`, import.meta.url));
-    app.get(path, { schema: { hide: true } }, (_request, reply) =>
-      reply.type(type).header("cache-control", "max-age=300").send(body),
-    );
-  }
-  const options = { schema: { hide: true } };
-  app.get("/", options, async (request, reply) => {
-    startSession(request, reply);
+  for (const file of ASSETS) addAsset(app, file);
+  await app.register((pages, _options, done) => {
+    pages.addHook("onRequest", async (request, reply) => startSession(request, reply));
+    addCart(pages, shop);
+    addOrders(pages, shop);
+    done();
+  });
+}
+
+function addAsset(app: FastifyInstance, file: string): void {
+  const body = readFileSync(new URL(`../assets/${file}`, import.meta.url));
+  const type = ASSET_TYPES[file.split(".").at(-1) as keyof typeof ASSET_TYPES];
+  app.get(`/assets/${file}`, { schema: { hide: true } }, (_request, reply) =>
+    reply.type(`${type}; charset=utf-8`).header("cache-control", "max-age=300").send(body),
+  );
+}
+
+function addCart(app: FastifyInstance, shop: Shop): void {
+  const page = { schema: { hide: true } };
+  const item = { schema: { hide: true, body: CART_ITEM } };
+  app.get("/", page, async (request, reply) => {
     const products = (await shop.products()).map(toProductJson);
-    return render(request, reply, "shop", { title: "Shop", products });
+    return showPage(request, reply, "shop", { title: "Shop", products });
   });
-  app.get("/cart", options, (request, reply) => showCart(shop, request, reply, { form: {}, errors: {} }));
-  app.post<{ Body: Form }>("/cart/add", options, async (request, reply) => {
-    startSession(request, reply);
-    saveCart(reply, addOne(cartOf(request), request.body.sku ?? ""));
+  app.get("/cart", page, (request, reply) => showCart(shop, request, reply, { form: EMPTY_FORM, errors: {} }));
+  app.post<{ Body: { sku: string } }>("/cart/add", item, async (request, reply) => {
+    saveCart(reply, addOne(cartOf(request), request.body.sku));
     return reply.redirect("/cart", 303);
   });
-  app.post<{ Body: Form }>("/cart", options, async (request, reply) => {
-    saveCart(reply, setQuantity(cartOf(request), request.body.sku ?? "", Number(request.body.quantity)));
+  app.post<{ Body: { sku: string; quantity: string } }>("/cart", item, async (request, reply) => {
+    const { sku, quantity } = request.body;
+    saveCart(reply, setQuantity(cartOf(request), sku, Number(quantity)));
     return reply.redirect("/cart", 303);
   });
-  app.post<{ Body: Form }>("/checkout", options, (request, reply) => checkOut(shop, request, reply));
-  app.get("/orders", options, async (request, reply) => {
-    const { orders } = await shop.orders.listOrders(
-      { customerId: shop.customerOf(request), pageSize: 50, pageToken: "" },
-      shop.callOptions(request),
-    );
-    return render(request, reply, "orders", { title: "My orders", orders: orders.map(toJson) });
+  const checkout = { schema: { hide: true, body: CHECKOUT_SCHEMA } };
+  app.post<{ Body: CheckoutForm }>("/checkout", checkout, (request, reply) => checkOut(shop, request, reply));
+}
+
+function addOrders(app: FastifyInstance, shop: Shop): void {
+  const page = { schema: { hide: true } };
+  const one = { schema: { hide: true, params: ORDER_ID } };
+  app.get("/orders", page, async (request, reply) => {
+    const list = { customerId: customerOf(request), pageSize: MAX_LISTED, pageToken: "" };
+    const { orders } = await shop.orders.listOrders(list, shop.callOptions(request));
+    return showPage(request, reply, "orders", { title: "My orders", orders: orders.map(toJson), textOf });
   });
-  app.get<{ Params: { orderId: string } }>("/orders/:orderId", options, async (request, reply) => {
-    const customerId = shop.customerOf(request);
-    const { order } = await shop.orders
-      .getOrder({ orderId: request.params.orderId, customerId }, shop.callOptions(request))
-      .catch(asPage);
-    if (order === undefined) return render(request, reply.code(404), "missing", { title: "No such order" });
-    return render(request, reply, "order", { title: "Your order", order: toJson(order) });
+  app.get<OrderParams>("/orders/:orderId", one, async (request, reply) => {
+    const named = { orderId: request.params.orderId, customerId: customerOf(request) };
+    const order = toJson(present((await shop.orders.getOrder(named, shop.callOptions(request))).order));
+    const now = { text: textOf(order), isFinal: isFinal(order), steps: STEPS, texts: TEXTS };
+    return showPage(request, reply, "order", { title: "Your order", order, ...now });
   });
-  app.post<{ Params: { orderId: string } }>("/orders/:orderId/cancel", options, async (request, reply) => {
+  app.post<OrderParams>("/orders/:orderId/cancel", one, async (request, reply) => {
     const { orderId } = request.params;
-    await shop.orders
-      .cancelOrder({ orderId, customerId: shop.customerOf(request) }, shop.callOptions(request))
-      .catch(tooLate);
+    try {
+      await shop.orders.cancelOrder({ orderId, customerId: customerOf(request) }, shop.callOptions(request));
+    } catch (error) {
+      // It was decided meanwhile: its page says so better than an error does.
+      if (!isKind(error, "precondition")) throw error;
+    }
     return reply.redirect(`/orders/${encodeURIComponent(orderId)}`, 303);
   });
 }
@@ -80,89 +98,36 @@ async function showCart(
   shop: Shop,
   request: FastifyRequest,
   reply: FastifyReply,
-  { form, errors }: { form: Form; errors: Errors },
+  { form, errors }: { form: CheckoutForm; errors: FormErrors },
 ) {
   const products = new Map((await shop.products()).map((product) => [product.sku, toProductJson(product)]));
   const lines = cartOf(request).flatMap(({ sku, quantity }) => {
     const product = products.get(sku);
-    return product === undefined ? [] : [{ ...product, quantity }];
+    const price = product?.price ?? { currency: "", minorUnits: 0 };
+    return product === undefined
+      ? []
+      : [{ ...product, quantity, sum: { ...price, minorUnits: price.minorUnits * quantity } }];
   });
-  const total = {
-    currency: lines[0]?.price.currency ?? "EUR",
-    minorUnits: lines.reduce((sum, { price, quantity }) => sum + price.minorUnits * quantity, 0),
-  };
-  // The key and the lines are part of the form: sent twice, it is the same order.
-  const hidden = { key: form.key ?? randomUUID(), lines: form.lines ?? formatCart(lines) };
-  return render(request, reply, "cart", { title: "Cart", lines, total, hidden, form, errors });
+  const minorUnits = lines.reduce((sum, line) => sum + line.sum.minorUnits, 0);
+  const total = { currency: lines[0]?.price.currency ?? "EUR", minorUnits };
+  const countries = COUNTRIES.map((code) => ({ code, name: COUNTRY_NAMES.of(code) ?? code }));
+  const ordered = { lines: formatCart(lines), total: `${total.currency} ${minorUnits}` };
+  const filled = { ...form, ...ordered, key: form.key || randomUUID() };
+  return showPage(request, reply, "cart", { title: "Cart", lines, total, form: filled, errors, countries });
 }
 
-async function checkOut(shop: Shop, request: FastifyRequest<{ Body: Form }>, reply: FastifyReply) {
+async function checkOut(shop: Shop, request: FastifyRequest<{ Body: CheckoutForm }>, reply: FastifyReply) {
   const form = request.body;
-  const field = (name: string) => (form[name] ?? "").trim();
-  const body: OrderBody = {
-    email: field("email"),
-    shipTo: {
-      name: field("name"),
-      street: field("street"),
-      city: field("city"),
-      postalCode: field("postalCode"),
-      country: field("country").toUpperCase(),
-    },
-    lines: parseCart(form.lines),
-    paymentToken: field("paymentToken"),
-  };
   try {
-    const place = toPlaceOrder(body, field("key"), shop.customerOf(request));
+    const place = toPlaceOrder(toOrderBody(form), form.key, customerOf(request));
     const { order } = await shop.orders.placeOrder(place, shop.callOptions(request, PLACE_TIMEOUT_MS));
     saveCart(reply, []);
-    return reply.redirect(`/orders/${order?.orderId}`, 303);
+    return reply.redirect(`/orders/${present(order).orderId}`, 303);
   } catch (error) {
-    if (!isKind(error, "invalid", "unavailable", "deadline", "exhausted")) throw error;
-    const errors = Object.fromEntries(
-      error.violations.map(({ field: path, description }) => [toFormField(path), description]),
-    );
-    if (error.violations.length === 0)
-      Object.assign(errors, {
-        form: "We could not take the order just now. Nothing was charged twice; please send it again.",
-      });
-    return showCart(shop, request, reply.code(error.kind === "invalid" ? 422 : 503), { form, errors });
+    const errors = toFormErrors(error);
+    if (errors === undefined) throw error;
+    const isKeyUsed = isKind(error, "invalid") && error.reason === "IDEMPOTENCY_KEY_REUSED";
+    void reply.code(toProblem(error, "").status);
+    return await showCart(shop, request, reply, { form: isKeyUsed ? { ...form, key: "" } : form, errors });
   }
-}
-
-function render(request: FastifyRequest, reply: FastifyReply, template: string, data: object) {
-  const cartCount = cartOf(request).reduce((sum, { quantity }) => sum + quantity, 0);
-  const html = eta.render(template, { ...data, cartCount, path: request.routeOptions.url, price, drawingOf, hueOf });
-  return reply.type("text/html; charset=utf-8").header("cache-control", "no-store").send(html);
-}
-
-function cartOf(request: FastifyRequest): CartLine[] {
-  const value = request.cookies[CART_COOKIE];
-  const unsigned = value === undefined ? undefined : request.unsignCookie(value);
-  return unsigned?.valid === true ? parseCart(unsigned.value) : [];
-}
-
-function saveCart(reply: FastifyReply, lines: readonly CartLine[]): void {
-  void reply.setCookie(CART_COOKIE, formatCart(lines), { ...SIGNED, maxAge: CART_S });
-}
-
-/** `ship_to.postal_code` is `postalCode` in the form. */
-function toFormField(path: string): string {
-  const last = path.split(".").at(-1) ?? path;
-  if (path.startsWith("lines")) return "form";
-  return last.replaceAll(/_(\w)/g, (_match, letter: string) => letter.toUpperCase());
-}
-
-function price({ currency, minorUnits }: { currency: string; minorUnits: number }): string {
-  const format = new Intl.NumberFormat("en", { style: "currency", currency });
-  return format.format(minorUnits / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2));
-}
-
-function asPage(error: unknown): { order: undefined } {
-  if (isKind(error, "not-found")) return { order: undefined };
-  throw error;
-}
-
-/** The page shows that it was confirmed meanwhile, which says it better than an error. */
-function tooLate(error: unknown): void {
-  if (!(error instanceof MeshError && error.kind === "precondition")) throw error;
 }

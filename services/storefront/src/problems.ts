@@ -1,94 +1,103 @@
 /** Failures as RFC 9457 problem details. Pure. */
-import type { ErrorKind, FieldViolation } from "@ordermesh/mesh/errors";
-import { MeshError } from "@ordermesh/mesh/errors";
+import { type ErrorKind, type FieldViolation, MeshError } from "@ordermesh/mesh/errors";
 
 export type Problem = {
+  /** `/problems/<reason in kebab case>`, relative to the shop. */
   readonly type: string;
   readonly title: string;
   readonly status: number;
   readonly detail: string;
+  /** Stable identifier; docs/errors.md lists all. */
   readonly reason: string;
+  /** Paths as in the request's JSON; at most 20. Absent when there are none. */
   readonly violations?: readonly FieldViolation[];
+  /** 32 hex digits. */
   readonly traceId: string;
 };
 
-const HTTP_STATUS: Readonly<Record<ErrorKind, number>> = {
-  invalid: 400,
-  "not-found": 404,
-  exists: 409,
-  exhausted: 429,
-  unavailable: 503,
-  conflict: 409,
-  precondition: 409,
-  forbidden: 403,
-  cancelled: 499,
-  deadline: 504,
-  unimplemented: 501,
-  internal: 500,
-};
-const TITLES: Readonly<Record<number, string>> = {
-  400: "The request is not valid",
-  403: "Not allowed",
-  404: "Not found",
-  409: "The state does not allow it",
-  413: "The request is too large",
-  415: "The content type is not supported",
-  429: "Too many requests",
-  499: "Cancelled",
-  501: "Not available",
-  503: "Not available now",
-  504: "No answer in time",
+const MAX_VIOLATIONS = 20;
+
+/** The HTTP column of docs/errors.md. */
+const KINDS: Readonly<Record<ErrorKind, { status: number; title: string }>> = {
+  invalid: { status: 400, title: "The request is not valid" },
+  "not-found": { status: 404, title: "Not found" },
+  exists: { status: 409, title: "It exists already" },
+  exhausted: { status: 429, title: "Too much at once" },
+  unavailable: { status: 503, title: "Not available right now" },
+  conflict: { status: 409, title: "Somebody else was faster" },
+  precondition: { status: 400, title: "It is too late for that" },
+  forbidden: { status: 403, title: "Not allowed" },
+  cancelled: { status: 499, title: "Cancelled" },
+  deadline: { status: 504, title: "No answer in time" },
+  unimplemented: { status: 501, title: "Not available" },
+  internal: { status: 500, title: "Something went wrong" },
 };
 
-/** What `POST /api/orders` and its like answer; what is not a MeshError shows nothing of itself. */
+/** What the shop answers when `error` was thrown. An error that nobody expected shows nothing of itself. */
 export function toProblem(error: unknown, traceId: string): Problem {
-  const known = error instanceof MeshError ? error : fromFramework(error);
-  const isBug = known === undefined || known.kind === "internal";
-  const status = isBug ? 500 : frameworkStatus(error, HTTP_STATUS[known.kind]);
-  const reason = isBug ? "INTERNAL" : known.reason;
+  const known = error instanceof MeshError ? error : fromFastify(error);
+  if (known === undefined || known.kind === "internal")
+    return { ...outline("INTERNAL", KINDS.internal), detail: "this is our fault; please try again", traceId };
+  const status = error instanceof MeshError ? KINDS[known.kind].status : statusOf(error);
+  const violations = known.violations.slice(0, MAX_VIOLATIONS).map(inJsonWords);
   return {
-    type: `/problems/${reason.toLowerCase().replaceAll("_", "-")}`,
-    title: TITLES[status] ?? "Something went wrong",
-    status,
-    detail: isBug ? "It is not your fault; please try again." : known.message,
-    reason,
-    ...(known !== undefined && known.violations.length > 0 ? { violations: known.violations.map(inJsonWords) } : {}),
+    ...outline(known.reason, { ...KINDS[known.kind], status }),
+    detail: known.message,
+    ...(violations.length === 0 ? {} : { violations }),
     traceId,
   };
 }
 
-/** `ship_to.postal_code` is `shipTo.postalCode` in JSON. */
+function outline(reason: string, { status, title }: { status: number; title: string }) {
+  return { type: `/problems/${reason.toLowerCase().replaceAll("_", "-")}`, title, status, reason };
+}
+
+/** `ship_to.postal_code` is `shipTo.postalCode` in JSON, and the idempotency key is a header. */
 function inJsonWords({ field, description }: FieldViolation): FieldViolation {
+  if (field === "idempotency_key") return { field: "Idempotency-Key", description };
   return { field: field.replaceAll(/_(\w)/g, (_match, letter: string) => letter.toUpperCase()), description };
 }
 
-type FrameworkError = Error & {
-  statusCode?: number;
-  code?: string;
-  validation?: { instancePath: string; message?: string; params?: Record<string, unknown> }[];
+type FastifyError = Error & {
+  readonly statusCode?: number;
+  readonly validation?: readonly Violation[];
 };
+type Violation = { instancePath: string; message?: string; params?: Record<string, unknown> };
 
-function frameworkStatus(error: unknown, fallback: number): number {
-  const { statusCode = fallback } = error as FrameworkError;
-  return error instanceof MeshError ? fallback : statusCode;
+/** Fastify's own refusals: schema violations, broken JSON, foreign content types, bodies over the limit. */
+function fromFastify(error: unknown): MeshError | undefined {
+  if (!(error instanceof Error) || statusOf(error) >= 500) return undefined;
+  const { validation } = error as FastifyError;
+  if (validation !== undefined) {
+    const options = { violations: validation.map(toViolation), cause: error };
+    return new MeshError(
+      "invalid",
+      "REQUEST_INVALID",
+      "the request does not have the shape that the API wants",
+      options,
+    );
+  }
+  switch (statusOf(error)) {
+    case 413:
+      return new MeshError("invalid", "BODY_TOO_LARGE", "the body is too large", { cause: error });
+    case 415:
+      return new MeshError("invalid", "MEDIA_TYPE_UNSUPPORTED", "the content type is not supported", { cause: error });
+    default:
+      return new MeshError("invalid", "REQUEST_UNREADABLE", "the request cannot be read", { cause: error });
+  }
 }
 
-/** Fastify's own refusals: schema violations, broken JSON, wrong content types, bodies over the limit. */
-function fromFramework(error: unknown): MeshError | undefined {
-  if (!(error instanceof Error)) return undefined;
-  const { statusCode, code, validation } = error as FrameworkError;
-  if (validation !== undefined) {
-    const violations = validation.map(({ instancePath, message = "is not valid", params }) => {
-      const property = params?.missingProperty ?? params?.additionalProperty;
-      const path = [...instancePath.split("/").slice(1), ...(typeof property === "string" ? [property] : [])];
-      return { field: path.join("."), description: message };
-    });
-    return new MeshError("invalid", "REQUEST_INVALID", "the request does not fit the schema", {
-      violations,
-      cause: error,
-    });
-  }
-  if (statusCode === undefined || statusCode >= 500) return undefined;
-  const reason = statusCode === 413 ? "REQUEST_TOO_LARGE" : (code ?? "REQUEST_INVALID").replace("FST_ERR_", "");
-  return new MeshError("invalid", reason, "the request cannot be read", { cause: error });
+function statusOf(error: unknown): number {
+  return (error as FastifyError).statusCode ?? 500;
+}
+
+/** `/lines/0/sku` is `lines[0].sku`; what is missing or too much is named itself. */
+function toViolation({ instancePath, message = "is not valid", params }: Violation): FieldViolation {
+  const property = params?.missingProperty ?? params?.additionalProperty;
+  const path = typeof property === "string" ? `${instancePath}/${property}` : instancePath;
+  const field = path
+    .slice(1)
+    .replaceAll(/\/(\d+)/g, "[$1]")
+    .replaceAll("/", ".");
+  return { field: field === "idempotency-key" ? "Idempotency-Key" : field || "body", description: message };
 }

@@ -72,9 +72,10 @@ export const PRODUCTS = object(
   ["products"],
 );
 
-export const PROBLEM = {
+export const ORDERS = object({ orders: { type: "array", items: ORDER } }, ["orders"]);
+
+const PROBLEM = {
   type: "object",
-  description: "RFC 9457 problem details",
   properties: {
     type: { type: "string" },
     title: { type: "string" },
@@ -87,7 +88,18 @@ export const PROBLEM = {
     },
     traceId: { type: "string" },
   },
+  required: ["type", "title", "status", "detail", "reason", "traceId"],
 } as const;
+const problem = (description: string) => ({
+  description,
+  content: { "application/problem+json": { schema: PROBLEM } },
+});
+
+/** What every route may answer instead. */
+export const PROBLEMS = {
+  "4xx": problem("The request was refused; RFC 9457 problem details"),
+  "5xx": problem("The shop could not answer; RFC 9457 problem details"),
+};
 
 export const KEY_HEADERS = {
   type: "object",
@@ -102,3 +114,13 @@ export const KEY_HEADERS = {
 } as const;
 
 export const ORDER_ID = object({ orderId: text(64) }, ["orderId"]);
+
+/** A form of the shop; forms send text. */
+export const CART_ITEM = {
+  type: "object",
+  properties: {
+    sku: { type: "string", pattern: "^[A-Z0-9-]{1,64}$" },
+    quantity: { type: "string", pattern: "^\\d{1,2}$" },
+  },
+  required: ["sku"],
+} as const;

@@ -1,10 +1,10 @@
-/** What the routes of the API and of the pages share: clients, products, and who asks. */
+/** What the routes of the API and of the pages share: clients, products, who asks, and the trace. */
 import { randomUUID } from "node:crypto";
 import type { Clock, Random } from "@ordermesh/mesh/clock";
 import { childTraceparent } from "@ordermesh/mesh/context";
 import type { CallOptions, MeshClient } from "@ordermesh/mesh/service-definition";
 import type { InventoryServiceDefinition, Product } from "@ordermesh/proto/ordermesh/inventory/v1/inventory";
-import type { OrderServiceDefinition } from "@ordermesh/proto/ordermesh/order/v1/order";
+import type { Order, OrderServiceDefinition } from "@ordermesh/proto/ordermesh/order/v1/order";
 import type { Logger } from "@ordermesh/runtime/log";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { StorefrontMetrics } from "./metrics.ts";
@@ -15,6 +15,9 @@ const SESSION_COOKIE = "session";
 const SESSION_S = 30 * 86_400;
 const GUEST = "guest";
 
+/** For cookies that only we may write and no script may read. */
+export const SIGNED_COOKIE = { signed: true, httpOnly: true, sameSite: "lax", path: "/" } as const;
+
 export type ShopOptions = {
   readonly orders: MeshClient<typeof OrderServiceDefinition>;
   readonly inventory: Pick<MeshClient<typeof InventoryServiceDefinition>, "listProducts">;
@@ -23,50 +26,61 @@ export type ShopOptions = {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  /** Aborts when the process stops: streams end. */
-  readonly stopping: AbortSignal;
 };
 
 /** What the routes share. */
 export type Shop = ShopOptions & {
   /** The products, at most a second old. */
   products(): Promise<readonly Product[]>;
-  /** Who asks: the session's customer, or "guest" outside a session. */
-  customerOf(request: FastifyRequest): string;
   callOptions(request: FastifyRequest, timeoutMs?: number): CallOptions & { traceparent: string };
 };
-
-/** Makes a session for a visitor of the pages; the API works without one. */
-export function startSession(request: FastifyRequest, reply: FastifyReply): void {
-  if (sessionOf(request) !== GUEST) return;
-  const options = { signed: true, httpOnly: true, sameSite: "lax", path: "/", maxAge: SESSION_S } as const;
-  void reply.setCookie(SESSION_COOKIE, randomUUID(), options);
-}
 
 export function newShop(options: ShopOptions): Shop {
   const { clock, random, inventory } = options;
   const traces = new WeakMap<FastifyRequest, string>();
-  let cached: { products: readonly Product[]; atMs: number } | undefined;
+  let listed: { products: Promise<readonly Product[]>; atMs: number } | undefined;
+  const list = async () => (await inventory.listProducts({}, { timeoutMs: CALL_TIMEOUT_MS })).products;
   return {
     ...options,
     async products() {
-      if (cached === undefined || clock.nowMs() - cached.atMs > PRODUCTS_FRESH_MS) {
-        const { products } = await inventory.listProducts({}, { timeoutMs: CALL_TIMEOUT_MS });
-        cached = { products, atMs: clock.nowMs() };
+      const isFresh = listed !== undefined && clock.nowMs() - listed.atMs < PRODUCTS_FRESH_MS;
+      const current = listed !== undefined && isFresh ? listed : { products: list(), atMs: clock.nowMs() };
+      listed = current;
+      try {
+        return await current.products;
+      } catch (error) {
+        if (listed === current) listed = undefined; // The next request asks again.
+        throw error;
       }
-      return cached.products;
     },
-    customerOf: sessionOf,
     callOptions(request, timeoutMs = CALL_TIMEOUT_MS) {
-      const known = traces.get(request) ?? childTraceparent(request.headers.traceparent?.toString(), random);
-      traces.set(request, known);
-      return { traceparent: known, timeoutMs };
+      const traceparent = traces.get(request) ?? childTraceparent(request.headers.traceparent?.toString(), random);
+      traces.set(request, traceparent);
+      return { traceparent, timeoutMs };
     },
   };
 }
 
-function sessionOf(request: FastifyRequest): string {
-  const value = request.cookies[SESSION_COOKIE];
+/** Who asks: the session's customer, or "guest" outside a session. */
+export function customerOf(request: FastifyRequest): string {
+  return readSigned(request, SESSION_COOKIE) ?? GUEST;
+}
+
+/** Gives a visitor of the pages a session; the API works without one. */
+export function startSession(request: FastifyRequest, reply: FastifyReply): void {
+  if (customerOf(request) !== GUEST) return;
+  void reply.setCookie(SESSION_COOKIE, randomUUID(), { ...SIGNED_COOKIE, maxAge: SESSION_S });
+}
+
+/** The value of a cookie that we have signed; undefined when it is absent or was changed. */
+export function readSigned(request: FastifyRequest, name: string): string | undefined {
+  const value = request.cookies[name];
   const unsigned = value === undefined ? undefined : request.unsignCookie(value);
-  return unsigned?.valid === true ? unsigned.value : GUEST;
+  return unsigned?.valid === true ? unsigned.value : undefined;
+}
+
+/** The wire allows a message to be absent; order never leaves it out. */
+export function present(order: Order | undefined): Order {
+  if (order === undefined) throw new TypeError("the order service answered without an order");
+  return order;
 }

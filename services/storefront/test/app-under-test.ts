@@ -9,7 +9,7 @@ import { FakeInventory, FakeOrders } from "./fake-services.ts";
 const SILENT = createLogger({ service: "storefront", instance: "test", version: "test", level: "silent" });
 
 export async function newApp(inventory = new FakeInventory(), log: Logger = SILENT) {
-  const orders = new FakeOrders(inventory.products);
+  const orders = new FakeOrders(inventory);
   const registry = new Registry();
   const app = await buildApp({
     orders,
@@ -19,7 +19,6 @@ export async function newApp(inventory = new FakeInventory(), log: Logger = SILE
     clock: systemClock,
     random: Math.random,
     log,
-    stopping: new AbortController().signal,
   });
   return { app, orders, inventory, registry };
 }

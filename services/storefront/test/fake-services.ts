@@ -1,6 +1,6 @@
 /** Stand-ins for order and inventory behind the storefront's clients: a Map of orders that tests move along by hand. */
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
+import { EventEmitter, on, once } from "node:events";
 import { MeshError } from "@ordermesh/mesh/errors";
 import type { CallOptions, MeshClient } from "@ordermesh/mesh/service-definition";
 import type { InventoryServiceDefinition, Product } from "@ordermesh/proto/ordermesh/inventory/v1/inventory";
@@ -48,11 +48,12 @@ export class FakeOrders implements MeshClient<typeof OrderServiceDefinition> {
   watching = 0;
   readonly #orders = new Map<string, Order>();
   readonly #byKey = new Map<string, { body: string; orderId: string }>();
-  readonly #changes = new EventTarget();
-  readonly #products: readonly Product[];
+  readonly #changes = new EventEmitter();
+  readonly #inventory: FakeInventory;
 
-  constructor(products: readonly Product[]) {
-    this.#products = products;
+  constructor(inventory: FakeInventory) {
+    this.#inventory = inventory;
+    this.#changes.setMaxListeners(0);
   }
 
   async placeOrder(request: PlaceOrderRequest, options: CallOptions = {}) {
@@ -87,24 +88,24 @@ export class FakeOrders implements MeshClient<typeof OrderServiceDefinition> {
 
   async *watchOrder(request: GetOrderRequest, { signal = new AbortController().signal }: CallOptions = {}) {
     this.#mayFail();
-    this.watching += 1;
-    this.#changes.dispatchEvent(new Event("watching"));
+    const changes = on(this.#changes, request.orderId, { signal });
+    this.#setWatching(this.watching + 1);
     try {
-      let version = -1n;
-      for (;;) {
+      let order = this.#find(request);
+      yield { order };
+      while (order.status < OrderStatus.ORDER_STATUS_SHIPPED) {
+        const change = await changes.next();
         this.#mayFail();
-        const order = this.#find(request);
-        if (order.version > version) yield { order };
-        version = order.version;
-        if (order.status >= OrderStatus.ORDER_STATUS_SHIPPED) return;
-        await once(this.#changes, "order", { signal });
+        if (change.done === true) return;
+        order = change.value[0];
+        yield { order };
       }
     } catch (error) {
       if (signal.aborted) throw new MeshError("cancelled", "CALL_CANCELLED", "the caller cancelled the call");
       throw error;
     } finally {
-      this.watching -= 1;
-      this.#changes.dispatchEvent(new Event("watching"));
+      await changes.return?.();
+      this.#setWatching(this.watching - 1);
     }
   }
 
@@ -122,14 +123,14 @@ export class FakeOrders implements MeshClient<typeof OrderServiceDefinition> {
     if (known === undefined) throw new RangeError(`there is no order ${orderId}`);
     const order = { ...known, ...fields, version: known.version + 1n };
     this.#orders.set(orderId, order);
-    this.#changes.dispatchEvent(new Event("order"));
+    this.#changes.emit(orderId, order);
     return order;
   }
 
-  /** Breaks all open streams with `error`. */
-  breakStreams(error: Error): void {
+  /** From now on every call fails with `error`, and so do the streams that are open. */
+  fail(error: Error): void {
     this.failure = error;
-    this.#changes.dispatchEvent(new Event("order"));
+    for (const order of this.#orders.values()) this.#changes.emit(order.orderId, order);
   }
 
   /** Resolves when `count` streams are open. */
@@ -137,9 +138,14 @@ export class FakeOrders implements MeshClient<typeof OrderServiceDefinition> {
     while (this.watching !== count) await once(this.#changes, "watching");
   }
 
+  #setWatching(count: number): void {
+    this.watching = count;
+    this.#changes.emit("watching");
+  }
+
   #newOrder({ customerId, lines, paymentToken }: PlaceOrderRequest): Order {
     const priced = lines.map(({ sku, quantity }) => {
-      const product = this.#products.find((candidate) => candidate.sku === sku);
+      const product = this.#inventory.products.find((candidate) => candidate.sku === sku);
       if (product === undefined)
         throw new MeshError("invalid", "ORDER_INVALID", "the order is not valid", {
           violations: [{ field: "lines[0].sku", description: "is no product" }],
