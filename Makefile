@@ -3,8 +3,8 @@ SHELL := /bin/bash
 BIN := node_modules/.bin
 NODE := $(BIN)/node
 LOCAL := $(NODE) packages/local/src/main.ts
-FAST := {packages,services}/*/src/**/*.test.ts test/tidy/*.test.ts
-REAL := {packages,services}/*/test/**/*.test.ts test/e2e/*.test.ts
+FAST := '{packages,services}/*/src/**/*.test.ts' 'test/tidy/*.test.ts'
+REAL := '{packages,services}/*/test/**/*.test.ts' 'test/e2e/*.test.ts'
 ARGS ?=
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export NODE_COMPILE_CACHE := $(CURDIR)/.cache/node-compile
@@ -41,9 +41,9 @@ lint: node_modules
 types: node_modules
 	tsc --project .
 fast: node_modules ## Tests without sockets
-	$(NODE) --test --test-isolation=none '$(FAST)'
+	$(NODE) --test --test-isolation=none $(FAST)
 test: check ## All tests, with real etcd, Kafka and PostgreSQL
-	$(LOCAL) with-parts -- $(NODE) --test --test-concurrency=2 '$(REAL)'
+	$(LOCAL) with-parts -- $(NODE) --test --test-concurrency=4 $(REAL)
 
 gen: node_modules ## Regenerate proto/gen and the generated docs
 	buf generate && buf build --as-file-descriptor-set -o proto/gen/descriptors.binpb

@@ -1,7 +1,7 @@
 /** Every crash point with the process that passes it and the orders that lead there. Pure data; a tidy test ties it to the code. */
 
-/** What to order so that a point is passed. */
-export type Scenario = "confirmed" | "declined" | "cancelled-while-charging";
+/** What to order so that a point is passed; without Kafka for a while, events pile up in the outbox. */
+export type Scenario = "confirmed" | "declined" | "cancelled-while-charging" | "confirmed-without-kafka";
 
 export type Action = "kill" | "error" | "sleep";
 
@@ -43,9 +43,10 @@ export const POINTS: readonly Point[] = [
   point("shipping.dispatchSent", "shipping-1"),
   point("notification.queued", "notification-1"),
   point("notification.sent", "notification-1"),
-  ...["relay.selected", "relay.producedHalf", "relay.produceSent", "relay.acked", "relay.marked"].map(
+  ...["relay.selected", "relay.produceSent", "relay.acked", "relay.marked"].map(
     (name): Point => ({ point: name, processes: RELAYS, scenario: "confirmed" }),
   ),
+  { point: "relay.producedHalf", processes: RELAYS, scenario: "confirmed-without-kafka" },
   ...["consumer.polled", "consumer.inboxInserted", "consumer.handled", "consumer.committed"].map(
     (name): Point => ({ point: name, processes: CONSUMERS, scenario: "confirmed" }),
   ),

@@ -34,9 +34,7 @@ async function attempt(
   await system.untilReady();
   const before = countActs(system, process, point);
   await arm(system, process, `${point}=1*${action}`);
-  await Promise.all(
-    Array.from({ length: ORDERS }, (_, index) => order(system, customer, scenario, `crash-${number}-${index}`)),
-  );
+  await placeOrders(system, customer, scenario, number);
   await untilActed(system, process, { point, before, timeoutMs: REACH_TIMEOUT_MS });
   await system.untilReady();
   const { world, isAtRest, open } = await quiesce(system.state.databases, REST_TIMEOUT_MS, () => undefined);
@@ -47,9 +45,27 @@ async function attempt(
     : findings.flatMap(({ id, examples }) => examples.map((example) => `${id}: ${example}`)).join("; ");
 }
 
+async function placeOrders(
+  system: System,
+  customer: Customer,
+  scenario: Case["scenario"],
+  number: number,
+): Promise<void> {
+  const kafka = system.process("kafka-1");
+  const isWithoutKafka = scenario === "confirmed-without-kafka";
+  if (isWithoutKafka) kafka.freeze();
+  try {
+    await Promise.all(
+      Array.from({ length: ORDERS }, (_, index) => order(system, customer, scenario, `crash-${number}-${index}`)),
+    );
+  } finally {
+    if (isWithoutKafka) kafka.thaw();
+  }
+}
+
 async function order(system: System, customer: Customer, scenario: Case["scenario"], key: string): Promise<void> {
   if (scenario === "declined") await customer.place({ key, card: "tok_declined" });
-  else if (scenario === "confirmed") await customer.place({ key, card: "tok_visa" });
+  else if (scenario !== "cancelled-while-charging") await customer.place({ key, card: "tok_visa" });
   else
     await Promise.all([
       customer.place({ key, card: "tok_timeout_after_charge" }),
