@@ -17,13 +17,6 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_waiting ON outbox (id) WHERE published_at IS NULL AND parked_reason IS NULL;
 CREATE INDEX outbox_published ON outbox (published_at) WHERE published_at IS NOT NULL;
 
-CREATE FUNCTION outbox_notify() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  PERFORM pg_notify('outbox', '');
-  RETURN NULL;
-END $$;
-CREATE TRIGGER outbox_notify AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION outbox_notify();
-
 -- One relay at a time. The epoch grows with every new holder, so that a holder that was away cannot mark rows.
 CREATE TABLE relay_lease (
   is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),

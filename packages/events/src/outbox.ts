@@ -5,6 +5,9 @@ import type { OutboundEvent } from "./event.ts";
 export const EVENTS_MIGRATIONS = new URL("../migrations/", import.meta.url);
 export const EVENTS_TABLE = "events_migrations";
 
+/** Notify this channel after writing into the outbox: the relay listens. */
+export const OUTBOX_CHANNEL = "outbox";
+
 /** Columns in the order of `outboxValues`. */
 export const OUTBOX_COLUMNS = "event_id, topic, key, type, source, sequence, time_ms, traceparent, data";
 

@@ -7,6 +7,7 @@ import { Wakeup } from "@ordermesh/runtime/wakeup";
 import type { OutboundEvent } from "./event.ts";
 import { RecordRejected } from "./kafka.ts";
 import type { EventMetrics } from "./metrics.ts";
+import { OUTBOX_CHANNEL } from "./outbox.ts";
 
 const BATCH = 500;
 const IDLE_POLL_MS = 1_000;
@@ -92,7 +93,7 @@ export async function runRelay(options: RelayOptions): Promise<void> {
 async function relayUntilStopped(options: RelayOptions): Promise<void> {
   const { db, clock, signal, log, metrics } = options;
   const wakeup = new Wakeup(clock);
-  db.listen("outbox", () => wakeup.wake());
+  db.listen(OUTBOX_CHANNEL, () => wakeup.wake());
   let pauseMs = MIN_PAUSE_MS;
   while (!signal.aborted) {
     try {

@@ -18,6 +18,8 @@ export type Tx = {
    * @throws MeshError unavailable DATABASE_UNAVAILABLE, conflict DATABASE_CONFLICT; other failures as pg gives them
    */
   query<Row>(statement: Statement, ...values: unknown[]): Promise<Row[]>;
+  /** Tells those who listen on `channel`, after the commit if this is a transaction. */
+  notify(channel: string, payload?: string): void;
 };
 
 const CONNECT_TIMEOUT_MS = 3_000;
@@ -26,6 +28,16 @@ const IDLE_IN_TRANSACTION_MS = 10_000;
 const MIN_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5_000;
 const INT8_OID = 20;
+
+/**
+ * Sent by itself and committed asynchronously: a NOTIFY makes its transaction hold a lock of the whole server until its
+ * commit is on disk, so that within the transactions that it tells of it would make all of them wait for each other.
+ */
+const NOTIFY = sql(
+  "notify",
+  `SELECT set_config('synchronous_commit', 'off', true), pg_notify(channel, payload)
+   FROM unnest($1::text[], $2::text[]) AS n(channel, payload)`,
+);
 
 export type DbOptions = {
   readonly url: string;
@@ -40,6 +52,9 @@ export class Db implements Tx {
   readonly #options: DbOptions;
   readonly #pool: pg.Pool;
   readonly #closing = new AbortController();
+  /** Channel to payloads that wait to be sent. */
+  #notifications = new Map<string, Set<string>>();
+  #isNotifying = false;
 
   /** Connects lazily: the server may still be starting. */
   constructor(options: DbOptions) {
@@ -65,14 +80,17 @@ export class Db implements Tx {
   async transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     const client = await this.#measure("connect", () => this.#pool.connect());
     const run = (name: string, text: string) => this.#measure(name, () => client.query(text));
+    const notifications: [string, string][] = [];
     let isBroken = false;
     try {
       await run("begin", "BEGIN");
       const result = await work({
+        notify: (channel, payload = "") => notifications.push([channel, payload]),
         query: <Row>(statement: Statement, ...values: unknown[]) =>
           this.#measure(statement.name, async () => (await client.query({ ...statement, values })).rows as Row[]),
       });
       await run("commit", "COMMIT");
+      for (const [channel, payload] of notifications) this.notify(channel, payload);
       return result;
     } catch (error) {
       await run("rollback", "ROLLBACK").catch(() => {
@@ -82,6 +100,15 @@ export class Db implements Tx {
     } finally {
       client.release(isBroken);
     }
+  }
+
+  /**
+   * Returns at once; what comes while others are being sent goes with the next ones. A notification may be lost with the
+   * process or the connection, so listeners look for themselves now and then.
+   */
+  notify(channel: string, payload = ""): void {
+    this.#notifications.set(channel, (this.#notifications.get(channel) ?? new Set()).add(payload));
+    if (!this.#isNotifying) void this.#sendNotifications();
   }
 
   /**
@@ -95,6 +122,19 @@ export class Db implements Tx {
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#pool.end();
+  }
+
+  async #sendNotifications(): Promise<void> {
+    this.#isNotifying = true;
+    while (this.#notifications.size > 0 && !this.#closing.signal.aborted) {
+      const pairs = [...this.#notifications].flatMap(([channel, payloads]) =>
+        [...payloads].map((payload) => [channel, payload]),
+      );
+      this.#notifications = new Map();
+      const column = (index: number) => pairs.map((pair) => pair[index]);
+      await this.query(NOTIFY, column(0), column(1)).catch(() => undefined); // Listeners look for themselves.
+    }
+    this.#isNotifying = false;
   }
 
   async #listen(channel: string, onNotify: (payload: string) => void): Promise<void> {

@@ -12,13 +12,6 @@ CREATE TABLE messages (
 CREATE INDEX messages_waiting ON messages (queued_at) WHERE sent_at IS NULL;
 CREATE INDEX messages_order ON messages (order_id);
 
-CREATE FUNCTION messages_notify() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  PERFORM pg_notify('messages', '');
-  RETURN NULL;
-END $$;
-CREATE TRIGGER messages_notify AFTER INSERT ON messages FOR EACH STATEMENT EXECUTE FUNCTION messages_notify();
-
 -- The simulated receiver's own log: it drops a second delivery of the same notification, and nothing else.
 CREATE SCHEMA mailbox;
 CREATE TABLE mailbox.deliveries (

@@ -8,6 +8,8 @@ import { newId } from "@ordermesh/runtime/ids";
 import { type Db, sql, type Tx } from "@ordermesh/runtime/postgres";
 
 const SEND_BATCH = 200;
+/** Tells the sender that messages were queued. */
+export const MESSAGE_CHANNEL = "messages";
 
 export type Kind = "ORDER_CONFIRMED" | "ORDER_SHIPPED" | "ORDER_CANCELLED";
 
@@ -63,6 +65,7 @@ export class Messages {
     const emails = column(({ email }) => email);
     const details = column(({ detail }) => detail);
     await tx.query(QUEUE, ...columns(messages), emails, details);
+    tx.notify(MESSAGE_CHANNEL);
     await failpoint("notification.queued");
   }
 

@@ -12,7 +12,7 @@ import { Db } from "@ordermesh/runtime/postgres";
 import type { ServiceContext } from "@ordermesh/runtime/service";
 import { Wakeup } from "@ordermesh/runtime/wakeup";
 import type { SETTINGS } from "./config.ts";
-import { type Deliver, Messages } from "./messages.ts";
+import { type Deliver, MESSAGE_CHANNEL, Messages } from "./messages.ts";
 
 const SEND_POLL_MS = 1_000;
 const ERROR_PAUSE_MS = 500;
@@ -71,7 +71,7 @@ async function sendUntilStopped(
   { clock, log, lifecycle }: ServiceContext<typeof SETTINGS>,
 ): Promise<void> {
   const wakeup = new Wakeup(clock);
-  db.listen("messages", () => wakeup.wake());
+  db.listen(MESSAGE_CHANNEL, () => wakeup.wake());
   while (!lifecycle.stopping.aborted) {
     try {
       if ((await messages.sendWaiting(deliver)) > 0) continue;

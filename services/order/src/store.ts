@@ -1,7 +1,7 @@
 /** Orders in PostgreSQL: each step of an order's life is one statement, guarded by the version it was decided on. */
 
 import type { OutboundEvent } from "@ordermesh/events/event";
-import { OUTBOX_COLUMNS, outboxParameters, outboxValues } from "@ordermesh/events/outbox";
+import { OUTBOX_CHANNEL, OUTBOX_COLUMNS, outboxParameters, outboxValues } from "@ordermesh/events/outbox";
 import type { Address } from "@ordermesh/proto/ordermesh/order/v1/order";
 import { failpoint } from "@ordermesh/runtime/failpoints";
 import { type Db, sql, type Tx } from "@ordermesh/runtime/postgres";
@@ -63,6 +63,9 @@ export type Shipment = {
   readonly trackingCode: string;
 };
 
+/** Carries the ids of orders whose customer can see a change. */
+export const ORDER_CHANNEL = "order_changed";
+
 const AGE = "(extract(epoch FROM now() - placed_at) * 1000)::float8 AS age_ms";
 const OPEN = "('RESERVING', 'CHARGING', 'COMMITTING', 'REFUNDING', 'RELEASING')";
 
@@ -94,7 +97,7 @@ const DECIDE = sql(
   "order_decide",
   `WITH ${CHANGED},
    sent AS (INSERT INTO outbox (${OUTBOX_COLUMNS}) SELECT ${outboxParameters(8)} FROM changed)
-   SELECT *, ${AGE}, pg_notify('order_changed', order_id::text) FROM changed`,
+   SELECT *, ${AGE} FROM changed`,
 );
 const REST = sql(
   "order_rest",
@@ -132,7 +135,7 @@ const SHIP = sql(
      ORDER BY order_id, position DESC),
    changed AS (UPDATE orders o SET shipment = i.shipment, tracking_code = i.tracking_code, version = version + 1, updated_at = now()
      FROM incoming i WHERE o.order_id = i.order_id AND o.shipment IS DISTINCT FROM 'SHIPPED' RETURNING o.order_id)
-   SELECT pg_notify('order_changed', order_id::text) FROM changed`,
+   SELECT order_id FROM changed`,
 );
 const MEASURE = sql(
   "order_measure",
@@ -201,6 +204,10 @@ export class OrderStore {
               failpoint("saga.confirmSent"),
             ])
           )[0];
+    if (changed !== undefined && event !== undefined) {
+      this.#db.notify(OUTBOX_CHANNEL);
+      this.#db.notify(ORDER_CHANNEL, changed.order_id);
+    }
     return changed;
   }
 
@@ -233,12 +240,13 @@ export class OrderStore {
 
   async ship(shipments: readonly Shipment[], tx: Tx): Promise<void> {
     const column = (pick: (shipment: Shipment) => string) => shipments.map(pick);
-    await tx.query(
+    const changed = await tx.query<{ order_id: string }>(
       SHIP,
       column(({ orderId }) => orderId),
       column(({ shipment }) => shipment),
       column(({ trackingCode }) => trackingCode),
     );
+    for (const { order_id } of changed) tx.notify(ORDER_CHANNEL, order_id);
   }
 
   async measure(): Promise<{ open: number; oldestAgeS: number; stuck: number }> {

@@ -1,6 +1,7 @@
 /** Tells those who wait for an order that it has changed, wherever the change was made: PostgreSQL notifies every process. */
 import type { Clock } from "@ordermesh/mesh/clock";
 import type { Db } from "@ordermesh/runtime/postgres";
+import { ORDER_CHANNEL } from "./store.ts";
 
 /** A notification may be lost with its connection, so waiting readers look again after this long. */
 const LOOK_AGAIN_MS = 5_000;
@@ -14,7 +15,7 @@ export class OrderWatch {
   }
 
   listen(db: Db): void {
-    db.listen("order_changed", (orderId) => this.changed(orderId));
+    db.listen(ORDER_CHANNEL, (orderId) => this.changed(orderId));
   }
 
   /** An empty id means that any order may have changed. */

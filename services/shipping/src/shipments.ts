@@ -1,6 +1,6 @@
 /** Shipments in PostgreSQL: made from order events and handed to the carrier when due, each with its event in one statement. */
 import { decodeData, type InboundEvent, type OutboundEvent, PoisonEvent } from "@ordermesh/events/event";
-import { OUTBOX_COLUMNS, outboxArrays, outboxArrayValues } from "@ordermesh/events/outbox";
+import { OUTBOX_CHANNEL, OUTBOX_COLUMNS, outboxArrays, outboxArrayValues } from "@ordermesh/events/outbox";
 import { TOPICS } from "@ordermesh/events/topics";
 import type { Clock, Random } from "@ordermesh/mesh/clock";
 import { childTraceparent } from "@ordermesh/mesh/context";
@@ -77,6 +77,7 @@ export class Shipments {
       carrierDelayMs,
       ...outboxArrayValues(created),
     );
+    tx.notify(OUTBOX_CHANNEL);
   }
 
   /** Hands what is due to the carrier; resolves with how many. Several processes may do this at the same time. */
@@ -101,6 +102,7 @@ export class Shipments {
         tx.query(DISPATCH, ids, codes, ...outboxArrayValues(dispatched)),
         failpoint("shipping.dispatchSent"),
       ]);
+      tx.notify(OUTBOX_CHANNEL);
       return due.length;
     });
   }

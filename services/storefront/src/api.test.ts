@@ -210,7 +210,7 @@ test("an order is shown, listed and cancelled in its own session only", async ()
   assert.deepEqual([cancelled.statusCode, cancelled.json().cancelReason], [202, "CUSTOMER"]);
   await assertDescribed(app, "post /api/orders/{orderId}/cancel", cancelled);
   const late = await app.inject(cancel);
-  assert.deepEqual([late.statusCode, late.json().reason], [400, "ORDER_NOT_CANCELLABLE"]);
+  assert.deepEqual([late.statusCode, late.json().reason], [409, "ORDER_NOT_CANCELLABLE"]);
 });
 
 test("ids and addresses that make no sense are problems, not crashes", async () => {

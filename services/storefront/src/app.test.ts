@@ -111,6 +111,13 @@ test("requests are counted by route, never by address", async () => {
   assert.doesNotMatch(metrics, /0190a0a0|wp-login/);
 });
 
+test("a shop that stops lets go of the connections it has", async () => {
+  const { app, stop } = await newApp();
+  assert.notEqual((await app.inject("/api/products")).headers.connection, "close");
+  stop.abort();
+  assert.equal((await app.inject("/api/products")).headers.connection, "close");
+});
+
 test("the OpenAPI document names every route of the API", async () => {
   const { app } = await newApp();
   const { openapi, paths } = (await app.inject("/openapi.json")).json();

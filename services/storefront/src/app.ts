@@ -1,4 +1,5 @@
 /** The storefront as a fastify app: headers, origins, failures, metrics; api.ts, events.ts and pages.ts add the routes. */
+import type { Socket } from "node:net";
 import cookie from "@fastify/cookie";
 import formbody from "@fastify/formbody";
 import swagger from "@fastify/swagger";
@@ -50,6 +51,10 @@ export async function buildApp(options: ShopOptions): Promise<FastifyInstance> {
     reply.headers(SECURITY_HEADERS);
     refuseForeignOrigin(request);
   });
+  app.addHook("onSend", (_request, reply, payload, done) => {
+    if (options.stopping.aborted) void reply.header("connection", "close"); // Kept connections move to another process.
+    done(null, payload);
+  });
   app.addHook("onResponse", async (request, reply) => {
     const labels = {
       http_request_method: request.method,
@@ -63,6 +68,7 @@ export async function buildApp(options: ShopOptions): Promise<FastifyInstance> {
     fail(new MeshError("not-found", "PAGE_UNKNOWN", "there is nothing at this address"), request, reply, shop),
   );
 
+  closeUnused(app);
   addApi(app, shop);
   addEvents(app, shop);
   await addPages(app, shop);
@@ -81,6 +87,18 @@ function fail(error: unknown, request: FastifyRequest, reply: FastifyReply, shop
   const wantsPage = request.headers.accept?.includes("text/html") === true && !request.url.startsWith("/api/");
   if (wantsPage) void showPage(request, reply, "problem", { title: problem.title, problem });
   else void reply.type("application/problem+json").send(JSON.stringify(problem));
+}
+
+/** Browsers connect ahead of need. Node does not count such a connection as idle, and would wait for its first request. */
+function closeUnused(app: FastifyInstance): void {
+  const sockets = new Set<Socket>();
+  app.server.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+  });
+  app.addHook("preClose", async () => {
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+  });
 }
 
 /** Browsers name the origin of what they send; another site's page must not act in a visitor's session. */

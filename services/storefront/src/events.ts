@@ -13,6 +13,7 @@ const HEADERS = {
   "content-type": "text/event-stream; charset=utf-8",
   "cache-control": "no-store",
   "x-accel-buffering": "no",
+  connection: "close", // Else the idle connection would outlive the stream and hold up a shutdown.
 };
 const EVENTS = {
   description: "`event: order`, `id:` its version, `data:` the order as JSON; ends after SHIPPED or CANCELLED",

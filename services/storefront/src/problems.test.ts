@@ -13,7 +13,7 @@ test("every kind of failure has its HTTP status", () => {
     exhausted: 429,
     unavailable: 503,
     conflict: 409,
-    precondition: 400,
+    precondition: 409,
     forbidden: 403,
     cancelled: 499,
     deadline: 504,

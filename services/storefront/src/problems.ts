@@ -25,7 +25,7 @@ const KINDS: Readonly<Record<ErrorKind, { status: number; title: string }>> = {
   exhausted: { status: 429, title: "Too much at once" },
   unavailable: { status: 503, title: "Not available right now" },
   conflict: { status: 409, title: "Somebody else was faster" },
-  precondition: { status: 400, title: "It is too late for that" },
+  precondition: { status: 409, title: "It is too late for that" },
   forbidden: { status: 403, title: "Not allowed" },
   cancelled: { status: 499, title: "Cancelled" },
   deadline: { status: 504, title: "No answer in time" },

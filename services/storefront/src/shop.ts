@@ -26,6 +26,8 @@ export type ShopOptions = {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** Aborts when the process begins to stop. */
+  readonly stopping: AbortSignal;
 };
 
 /** What the routes share. */

@@ -25,6 +25,7 @@ export async function startStorefront({
     clock,
     random,
     log,
+    stopping: lifecycle.stopping,
   });
   lifecycle.onDrain("http", () => app.close());
   await app.listen({ host: config.httpHost, port: config.httpPort });

@@ -11,6 +11,7 @@ const SILENT = createLogger({ service: "storefront", instance: "test", version: 
 export async function newApp(inventory = new FakeInventory(), log: Logger = SILENT) {
   const orders = new FakeOrders(inventory);
   const registry = new Registry();
+  const stop = new AbortController();
   const app = await buildApp({
     orders,
     inventory,
@@ -19,6 +20,7 @@ export async function newApp(inventory = new FakeInventory(), log: Logger = SILE
     clock: systemClock,
     random: Math.random,
     log,
+    stopping: stop.signal,
   });
-  return { app, orders, inventory, registry };
+  return { app, orders, inventory, registry, stop };
 }

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { test } from "node:test";
 import { OrderStatus } from "@ordermesh/proto/ordermesh/order/v1/order";
 import { newApp } from "./app-under-test.ts";
@@ -33,7 +35,7 @@ async function follow() {
     }
     return true;
   };
-  return { ...setup, orderId, leave: () => leaving.abort(), until };
+  return { ...setup, address, orderId, leave: () => leaving.abort(), until };
 }
 
 test("every change arrives when it happens", async (t) => {
@@ -47,7 +49,7 @@ test("every change arrives when it happens", async (t) => {
   assert.equal(await until("never"), false);
 });
 
-test("a follower who leaves ends the watch behind it", async (t) => {
+test("a follower who leaves ends the watch behind it", { timeout: 20_000 }, async (t) => {
   const { app, orders, until, leave } = await follow();
   t.after(() => app.close());
   assert.ok(await until('"status":"PENDING"'));
@@ -56,10 +58,19 @@ test("a follower who leaves ends the watch behind it", async (t) => {
   await orders.untilWatching(0);
 });
 
-test("a follower does not hold up a shutdown", async () => {
+test("a follower does not hold up a shutdown", { timeout: 20_000 }, async () => {
   const { app, orders, until } = await follow();
   assert.ok(await until('"status":"PENDING"'));
   await app.close();
   assert.equal(await until("never"), false);
   assert.equal(orders.watching, 0);
+});
+
+test("a connection that never asked for anything does not hold up a shutdown", { timeout: 20_000 }, async () => {
+  const { app, address } = await follow();
+  const socket = connect(Number(new URL(address).port));
+  const [accepted] = await once(app.server, "connection");
+  assert.equal(accepted.bytesRead, 0);
+  await app.close();
+  await once(socket, "close");
 });
