@@ -101,22 +101,34 @@ export class BatchHandler {
 
   /** One of them may be the reason why a batch fails: halves find it, and then it is retried and judged alone. */
   async #handleInParts(items: readonly Item[]): Promise<void> {
+    const [first, second] = items;
+    if (first === undefined) return;
+    if (second === undefined) return await this.#handleAlone(first);
+    try {
+      await this.#persist(items.map(({ event }) => event));
+    } catch (error) {
+      this.#throwIfStopping(error);
+      const middle = Math.ceil(items.length / 2);
+      await this.#handleInParts(items.slice(0, middle));
+      await this.#handleInParts(items.slice(middle));
+    }
+  }
+
+  async #handleAlone({ event, record }: Item): Promise<void> {
     for (let tries = 1; ; tries += 1) {
       try {
-        return await this.#persist(items.map(({ event }) => event));
+        return await this.#persist([event]);
       } catch (error) {
-        if (this.#options.signal.aborted && !(error instanceof PoisonEvent)) throw error; // Kafka delivers it again.
-        const [first] = items;
-        if (first === undefined) return;
-        if (items.length > 1) {
-          const middle = Math.ceil(items.length / 2);
-          await this.#handleInParts(items.slice(0, middle));
-          return await this.#handleInParts(items.slice(middle));
-        }
-        if (error instanceof PoisonEvent || tries === MAX_TRIES) return await this.#deadLetter(first.record, error);
+        this.#throwIfStopping(error);
+        if (error instanceof PoisonEvent || tries === MAX_TRIES) return await this.#deadLetter(record, error);
         await this.#backOff(tries);
       }
     }
+  }
+
+  /** There is no time left to find out whether an event can be handled; Kafka delivers it to the next process. */
+  #throwIfStopping(error: unknown): void {
+    if (this.#options.signal.aborted) throw error;
   }
 
   /** Retries without end while the database is away or another transaction is in the way. */

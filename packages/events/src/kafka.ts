@@ -2,7 +2,14 @@
 import type { Clock } from "@ordermesh/mesh/clock";
 import { MeshError } from "@ordermesh/mesh/errors";
 import type { Logger } from "@ordermesh/runtime/log";
-import kafkajs, { type Admin, type Consumer, type EachBatchPayload, type Kafka, type Producer } from "kafkajs";
+import kafkajs, {
+  type Admin,
+  type Consumer,
+  type EachBatchPayload,
+  type Kafka,
+  type Producer,
+  type RetryOptions,
+} from "kafkajs";
 // @ts-expect-error kafkajs publishes no types for its inner modules.
 import RequestQueue from "kafkajs/src/network/requestQueue/index.js";
 import { type InboundRecord, type OutboundEvent, toHeaders } from "./event.ts";
@@ -63,14 +70,7 @@ export class KafkaBus {
   constructor(options: KafkaOptions) {
     quietRequestQueue();
     this.#options = options;
-    this.#kafka = new kafkajs.Kafka({
-      brokers: [...options.brokers],
-      clientId: options.clientId,
-      connectionTimeout: 2_000,
-      retry: RETRY,
-      logLevel: kafkajs.logLevel.WARN,
-      logCreator: () => (entry) => options.log.debug({ "kafka.namespace": entry.namespace }, entry.log.message),
-    });
+    this.#kafka = newKafka(options, RETRY);
   }
 
   /** Resolves when all in-sync replicas have the events. @throws RecordRejected, MeshError unavailable BROKER_UNAVAILABLE */
@@ -142,7 +142,7 @@ export class KafkaBus {
 
   /** False when no broker answers at once. */
   async isReachable(): Promise<boolean> {
-    const admin = this.#kafka.admin({ retry: { retries: 0 } });
+    const admin = newKafka(this.#options, { retries: 0 }).admin();
     try {
       await admin.connect();
       await admin.listTopics();
@@ -250,6 +250,17 @@ export class KafkaBus {
       }
     }
   }
+}
+
+function newKafka({ brokers, clientId, log }: KafkaOptions, retry: RetryOptions): Kafka {
+  return new kafkajs.Kafka({
+    brokers: [...brokers],
+    clientId,
+    connectionTimeout: 2_000,
+    retry,
+    logLevel: kafkajs.logLevel.WARN,
+    logCreator: () => (entry) => log.debug({ "kafka.namespace": entry.namespace }, entry.log.message),
+  });
 }
 
 async function handleWithHeartbeat(payload: EachBatchPayload, handle: (batch: Batch) => Promise<void>): Promise<void> {

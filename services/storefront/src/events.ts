@@ -29,7 +29,7 @@ export function addEvents(app: FastifyInstance, shop: Shop): void {
   const streams = new Streams(shop);
   // Followers would hold up a shutdown; their browsers connect again, to a process that stays.
   app.addHook("preClose", async () => streams.abort());
-  const route = { schema: FOLLOWING, exposeHeadRoute: false };
+  const route = { schema: FOLLOWING };
   app.get<{ Params: { orderId: string } }>("/api/orders/:orderId/events", route, async (request, reply) => {
     const named = { orderId: request.params.orderId, customerId: customerOf(request) };
     const signal = streams.open(reply);

@@ -63,6 +63,15 @@ test("what nobody expected shows nothing of itself", () => {
   }
 });
 
+test("a problem does not say what lies behind the shop", () => {
+  const kinds = ["unavailable", "deadline", "cancelled", "conflict", "unimplemented"] as const;
+  for (const kind of kinds) {
+    const problem = toProblem(new MeshError(kind, "TRANSPORT_X", "connect ECONNREFUSED 10.1.2.3:50051"), TRACE);
+    assert.equal(problem.reason, "TRANSPORT_X");
+    assert.doesNotMatch(JSON.stringify(problem), /10\.1\.2\.3|ECONN/, kind);
+  }
+});
+
 test("a problem lists 20 violations at most", () => {
   const violations = Array.from({ length: 500 }, (_, index) => ({ field: `lines[${index}]`, description: "is wrong" }));
   const problem = toProblem(new MeshError("invalid", "ORDER_INVALID", "the order is not valid", { violations }), TRACE);

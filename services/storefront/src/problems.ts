@@ -17,39 +17,51 @@ export type Problem = {
 
 const MAX_VIOLATIONS = 20;
 
+type Face = {
+  readonly status: number;
+  readonly title: string;
+  /** Said instead of the error's message, which may name what lies behind the shop. */
+  readonly detail?: string;
+};
+
 /** The HTTP column of docs/errors.md. */
-const KINDS: Readonly<Record<ErrorKind, { status: number; title: string }>> = {
+const KINDS: Readonly<Record<ErrorKind, Face>> = {
   invalid: { status: 400, title: "The request is not valid" },
   "not-found": { status: 404, title: "Not found" },
   exists: { status: 409, title: "It exists already" },
   exhausted: { status: 429, title: "Too much at once" },
-  unavailable: { status: 503, title: "Not available right now" },
-  conflict: { status: 409, title: "Somebody else was faster" },
+  unavailable: { status: 503, title: "Not available right now", detail: "please try again in a moment" },
+  conflict: { status: 409, title: "Somebody was faster", detail: "please look again, then try again" },
   precondition: { status: 409, title: "It is too late for that" },
   forbidden: { status: 403, title: "Not allowed" },
-  cancelled: { status: 499, title: "Cancelled" },
-  deadline: { status: 504, title: "No answer in time" },
-  unimplemented: { status: 501, title: "Not available" },
-  internal: { status: 500, title: "Something went wrong" },
+  cancelled: { status: 499, title: "Cancelled", detail: "the request was given up" },
+  deadline: { status: 504, title: "No answer in time", detail: "it may have happened; asking again does no harm" },
+  unimplemented: { status: 501, title: "Not available", detail: "the shop cannot do this yet" },
+  internal: { status: 500, title: "Something went wrong", detail: "this is our fault; please try again" },
 };
+
+/** What an error that nobody expected looks like from outside. */
+const BUG = new MeshError("internal", "INTERNAL", "unexpected error");
 
 /** What the shop answers when `error` was thrown. An error that nobody expected shows nothing of itself. */
 export function toProblem(error: unknown, traceId: string): Problem {
-  const known = error instanceof MeshError ? error : fromFastify(error);
-  if (known === undefined || known.kind === "internal")
-    return { ...outline("INTERNAL", KINDS.internal), detail: "this is our fault; please try again", traceId };
-  const status = error instanceof MeshError ? KINDS[known.kind].status : statusOf(error);
-  const violations = known.violations.slice(0, MAX_VIOLATIONS).map(inJsonWords);
+  const { kind, reason, message, violations } = known(error);
+  const { status, title, detail = message } = KINDS[kind];
+  const shown = violations.slice(0, MAX_VIOLATIONS).map(inJsonWords);
   return {
-    ...outline(known.reason, { ...KINDS[known.kind], status }),
-    detail: known.message,
-    ...(violations.length === 0 ? {} : { violations }),
+    type: `/problems/${reason.toLowerCase().replaceAll("_", "-")}`,
+    title,
+    status: error instanceof MeshError || kind === "internal" ? status : statusOf(error),
+    detail,
+    reason,
+    ...(shown.length === 0 ? {} : { violations: shown }),
     traceId,
   };
 }
 
-function outline(reason: string, { status, title }: { status: number; title: string }) {
-  return { type: `/problems/${reason.toLowerCase().replaceAll("_", "-")}`, title, status, reason };
+function known(error: unknown): MeshError {
+  if (error instanceof MeshError) return error.kind === "internal" ? BUG : error;
+  return fromFastify(error) ?? BUG;
 }
 
 /** `ship_to.postal_code` is `shipTo.postalCode` in JSON, and the idempotency key is a header. */
