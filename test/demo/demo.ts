@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseHistory } from "@ordermesh/judge/history";
 import { judge, type Verdict } from "@ordermesh/judge/invariants";
 import { quiesce } from "@ordermesh/judge/quiesce";
-import type { System } from "@ordermesh/local/system";
+import type { System, SystemState } from "@ordermesh/local/system";
 import { actOnce } from "../harness/failpoints.ts";
 import { LoadProcess, type LoadReport } from "../harness/load-process.ts";
 import type { Kill } from "./kill-plan.ts";
@@ -32,16 +32,19 @@ export type DemoResult = {
   readonly isAtRest: boolean;
 };
 
-export async function runDemo(system: System, options: DemoOptions): Promise<DemoResult> {
+/** A system of our own, which can be killed, or one that somebody else started, which is only loaded and judged. */
+export type Target = Pick<SystemState, "url" | "databases"> & { readonly system: System | undefined };
+
+export async function runDemo({ url, databases, system }: Target, options: DemoOptions): Promise<DemoResult> {
   const { orders, rate, seed, dir, say, progress } = options;
   const history = join(dir, "history.jsonl");
-  const load = new LoadProcess({ url: system.url, orders, rate, seed, history, tag: "demo" });
+  const load = new LoadProcess({ url, orders, rate, seed, history, tag: `demo-${Date.now()}` });
   const timer = setInterval(() => progress(describe(load.latest)), 1_000);
-  const [report, kills] = await Promise.all([load.done(), killAll(system, options)]);
+  const [report, kills] = await Promise.all([load.done(), system === undefined ? [] : killAll(system, options)]);
   clearInterval(timer);
   say(describe(report));
-  await system.untilReady();
-  const { world, isAtRest, open, waitedMs } = await quiesce(system.state.databases, REST_TIMEOUT_MS, (left) =>
+  await system?.untilReady();
+  const { world, isAtRest, open, waitedMs } = await quiesce(databases, REST_TIMEOUT_MS, (left) =>
     progress(left.join(", ")),
   );
   say(

@@ -4,10 +4,11 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { exitCodeOf, renderVerdict } from "@ordermesh/judge/report";
 import { seeded } from "@ordermesh/judge/seeded";
+import { readState } from "@ordermesh/local/preflight";
 import { progressTo } from "@ordermesh/local/progress";
 import { ROOT } from "@ordermesh/local/system";
 import { startTestSystem } from "../harness/test-system.ts";
-import { runDemo } from "./demo.ts";
+import { runDemo, type Target } from "./demo.ts";
 import { planKills } from "./kill-plan.ts";
 
 const BUGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -26,6 +27,7 @@ at its worst moment, and Kafka and etcd once each, waits until nothing is on its
   --orders N    how many orders (default 1000)
   --rate N      orders a second (default 25)
   --seed N      decides orders and kills (default 1)
+  --join        load and judge the system that \`make start\` runs; nothing is killed
   --bug NAME    plant a bug that must be found: ${Object.keys(BUGS).join(", ")}
   --help        this text
 
@@ -37,6 +39,7 @@ const { values } = parseArgs({
     orders: { type: "string", default: "1000" },
     rate: { type: "string", default: "25" },
     seed: { type: "string", default: "1" },
+    join: { type: "boolean", default: false },
     bug: { type: "string" },
     help: { type: "boolean", default: false },
   },
@@ -58,21 +61,36 @@ async function demo(): Promise<number> {
   const say = (line: string) => process.stdout.write(`${isTTY ? "\r\u001b[K" : ""}${line}\n`);
   const progress = (line: string) =>
     void (isTTY && process.stdout.write(`\r\u001b[K${line.slice(0, process.stdout.columns)}`));
-  const entries = values.bug === undefined ? {} : (BUGS[values.bug] ?? {});
   const name = values.bug === undefined ? "demo" : `demo-${values.bug}`;
-  const system = await startTestSystem(name, { progress: progressTo(process.stdout), entries });
   const dir = join(ROOT, ".cache", "runs", name);
   mkdirSync(dir, { recursive: true });
+  const target = values.join ? joinRunning() : await startOwn(name);
+  if (target === undefined) {
+    process.stderr.write("No system is running here: `make start` first, or leave --join out.\n");
+    return 3;
+  }
   say(
-    `Seed ${seed}: ${orders} orders at ${rate}/s${values.bug === undefined ? "" : `, with the bug ${values.bug}`}. Logs: ${system.logDir}`,
+    `Seed ${seed}: ${orders} orders at ${rate}/s at ${target.url}${values.bug === undefined ? "" : `, with the bug ${values.bug}`}.`,
   );
   try {
     const kills = planKills((orders / rate) * 1_000, seeded(seed));
-    const { verdict, isAtRest } = await runDemo(system, { orders, rate, seed, kills, dir, say, progress });
+    const { verdict, isAtRest } = await runDemo(target, { orders, rate, seed, kills, dir, say, progress });
     say("");
     process.stdout.write(renderVerdict(verdict, isTTY));
     return isAtRest || exitCodeOf(verdict) !== 0 ? exitCodeOf(verdict) : 2;
   } finally {
-    await system.stop();
+    await target.system?.stop();
   }
+}
+
+async function startOwn(name: string): Promise<Target> {
+  const entries = BUGS[values.bug ?? ""] ?? {};
+  const system = await startTestSystem(name, { progress: progressTo(process.stdout), entries });
+  process.stdout.write(`Logs: ${system.logDir}\n`);
+  return { url: system.url, databases: system.state.databases, system };
+}
+
+function joinRunning(): Target | undefined {
+  const state = readState(join(ROOT, ".cache", "local", "system.json"));
+  return state === undefined ? undefined : { url: state.url, databases: state.databases, system: undefined };
 }
