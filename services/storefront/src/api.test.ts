@@ -4,22 +4,8 @@ import { type ErrorKind, MeshError } from "@ordermesh/mesh/errors";
 import { OrderStatus } from "@ordermesh/proto/ordermesh/order/v1/order";
 import { newApp } from "../test/app-under-test.ts";
 import { assertDescribed } from "../test/described.ts";
-import { Visitor } from "../test/visitor.ts";
+import { ORDER, Visitor } from "../test/visitor.ts";
 
-const SHIP_TO = {
-  name: "Ada Lovelace",
-  street: "12 St James Square",
-  city: "London",
-  postalCode: "SW1Y 4JH",
-  country: "GB",
-};
-const ORDER = {
-  email: "ada@example.com",
-  shipTo: SHIP_TO,
-  lines: [{ sku: "MUG-1", quantity: 2 }],
-  paymentToken: "tok_visa",
-  expectedTotal: { currency: "EUR", minorUnits: 2598 },
-};
 const KEY = { "idempotency-key": "key-1" };
 
 type Setup = Awaited<ReturnType<typeof newApp>>;
@@ -86,14 +72,13 @@ test("what is no order is refused before anybody is asked", async () => {
   const line = (fields: object) => ({ ...ORDER, lines: [{ sku: "MUG-1", quantity: 1, ...fields }] });
   const raw = (quantity: string) => JSON.stringify(line({})).replace('"quantity":1', `"quantity":${quantity}`);
   const total = (fields: object) => ({ ...ORDER, expectedTotal: { currency: "EUR", minorUnits: 1, ...fields } });
-  const { email, ...anonymous } = ORDER;
   const long = "x".repeat(1024 * 1024);
   const cases: [string, object | string, number, string, string?][] = [
     ["not JSON", "{", 400, "REQUEST_UNREADABLE"],
     ["nothing", "", 400, "REQUEST_UNREADABLE"],
     ["null", "null", 400, "REQUEST_INVALID", "body"],
     ["an array", [], 400, "REQUEST_INVALID", "body"],
-    ["no e-mail", anonymous, 400, "REQUEST_INVALID", "email"],
+    ["no e-mail", { ...ORDER, email: undefined }, 400, "REQUEST_INVALID", "email"],
     ["e-mail as number", { ...ORDER, email: 1 }, 400, "REQUEST_INVALID", "email"],
     ["an unknown field", { ...ORDER, price: 1 }, 400, "REQUEST_INVALID", "price"],
     ["an unknown field of a line", line({ price: 1 }), 400, "REQUEST_INVALID", "lines[0].price"],
@@ -112,10 +97,10 @@ test("what is no order is refused before anybody is asked", async () => {
     ["currency in lower case", total({ currency: "eur" }), 400, "REQUEST_INVALID", "expectedTotal.currency"],
     ["negative total", total({ minorUnits: -1 }), 400, "REQUEST_INVALID", "expectedTotal.minorUnits"],
     ["total over the limit", total({ minorUnits: 1e13 }), 400, "REQUEST_INVALID", "expectedTotal.minorUnits"],
-    ["no city", { ...ORDER, shipTo: { ...SHIP_TO, city: "" } }, 400, "REQUEST_INVALID", "shipTo.city"],
-    ["country of three letters", { ...ORDER, shipTo: { ...SHIP_TO, country: "GBR" } }, 400, "REQUEST_INVALID"],
+    ["no city", { ...ORDER, shipTo: { ...ORDER.shipTo, city: "" } }, 400, "REQUEST_INVALID", "shipTo.city"],
+    ["country of three letters", { ...ORDER, shipTo: { ...ORDER.shipTo, country: "GBR" } }, 400, "REQUEST_INVALID"],
     ["e-mail of a mebibyte", { ...ORDER, email: long }, 413, "BODY_TOO_LARGE"],
-    ["address of a mebibyte", { ...ORDER, shipTo: { ...SHIP_TO, street: long } }, 413, "BODY_TOO_LARGE"],
+    ["address of a mebibyte", { ...ORDER, shipTo: { ...ORDER.shipTo, street: long } }, 413, "BODY_TOO_LARGE"],
     ["__proto__", `{"__proto__":{"admin":true},${JSON.stringify(ORDER).slice(1)}`, 400, "REQUEST_UNREADABLE"],
   ];
   const setup = await newApp();
@@ -213,14 +198,25 @@ test("an order is shown, listed and cancelled in its own session only", async ()
   assert.deepEqual([late.statusCode, late.json().reason], [409, "ORDER_NOT_CANCELLABLE"]);
 });
 
-test("ids and addresses that make no sense are problems, not crashes", async () => {
+test("ids that make no sense and what is not for the public are problems", async () => {
   const { app } = await newApp();
   const urls = [`/api/orders/${"x".repeat(65)}`, `/api/orders/${"x".repeat(5_000)}`, "/api/orders/%zz", "/api/nothing"];
+  urls.push(
+    "/orders/%zz",
+    `/orders/${"x".repeat(5_000)}`,
+    "/metrics",
+    "/healthz",
+    "/readyz",
+    "/debug/mesh",
+    "/debug/failpoints",
+  );
   for (const url of urls) {
     const response = await app.inject(url);
     assert.equal(Math.floor(response.statusCode / 100), 4, url.slice(0, 40));
     assert.match(String(response.headers["content-type"]), /^application\/problem\+json/);
     assert.equal(response.headers["x-content-type-options"], "nosniff");
+    const asked = await app.inject({ url, headers: { accept: "text/html" } });
+    assert.equal(asked.statusCode, response.statusCode, url.slice(0, 40));
   }
 });
 

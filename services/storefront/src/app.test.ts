@@ -1,16 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { MeshError } from "@ordermesh/mesh/errors";
 import { createLogger } from "@ordermesh/runtime/log";
 import { newApp } from "../test/app-under-test.ts";
 import { FakeInventory } from "../test/fake-services.ts";
-import { ADA, Visitor } from "../test/visitor.ts";
+import { ADA, ORDER, Visitor } from "../test/visitor.ts";
 
-const ORDER = {
-  email: "ada@example.com",
-  shipTo: { name: "Ada", street: "12 St James Square", city: "London", postalCode: "SW1Y 4JH", country: "GB" },
-  lines: [{ sku: "MUG-1", quantity: 1 }],
-  paymentToken: "tok_visa",
-};
 const TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 function placing(headers: Record<string, string> = {}) {
@@ -29,9 +24,12 @@ test("a valid trace goes on, an invalid one is replaced", async () => {
 });
 
 test("a problem names the trace of its request", async () => {
-  const { app } = await newApp();
+  const { app, orders } = await newApp();
   const response = await app.inject({ url: "/api/orders/unknown", headers: { traceparent: TRACEPARENT } });
   assert.equal(response.json().traceId, "0af7651916cd43dd8448eb211c80319c");
+  orders.failure = new MeshError("unavailable", "NO_ENDPOINTS", "no endpoint of order is registered");
+  const failed = await app.inject(placing());
+  assert.equal(failed.json().traceId, orders.placed[0]?.options.traceparent?.split("-")[1]);
 });
 
 test("who a caller says to be in headers or in an unsigned cookie does not matter", async () => {
@@ -82,7 +80,7 @@ test("a bug is answered without its text and logged without the order", async ()
   const lines: string[] = [];
   const destination = { write: (line: string) => void lines.push(line) };
   const log = createLogger({ service: "storefront", instance: "test", version: "test", level: "debug", destination });
-  const { app, orders } = await newApp(new FakeInventory(), log);
+  const { app, orders, registry } = await newApp(new FakeInventory(), log);
   orders.failure = new Error("the very secret text");
   const response = await app.inject(placing());
   assert.deepEqual([response.statusCode, response.json().reason], [500, "INTERNAL"]);
@@ -94,6 +92,7 @@ test("a bug is answered without its text and logged without the order", async ()
   await visitor.fill("MUG-1");
   await visitor.post("/checkout", { ...(await visitor.checkoutForm()), ...ADA });
   assert.equal(lines.length, 1);
+  assert.match(await registry.metrics(), /^bugs_total 1$/m);
   const [line = ""] = lines;
   assert.equal(JSON.parse(line)["http.route"], "/api/orders");
   assert.match(line, /the very secret text/);

@@ -80,8 +80,7 @@ export async function buildApp(options: ShopOptions): Promise<FastifyInstance> {
 /** Answers with a problem: as a page to who looks for one, else as JSON. */
 function fail(error: unknown, request: FastifyRequest, reply: FastifyReply, shop: Shop): void {
   const problem = toProblem(error, traceId(shop.callOptions(request).traceparent));
-  const route = request.routeOptions.url ?? "_OTHER";
-  if (problem.status === 500) shop.log.error({ err: error, "http.route": route }, "unexpected error");
+  if (problem.status === 500) shop.reportBug(error, request);
   void reply.code(problem.status).headers(SECURITY_HEADERS);
   if (problem.status === 503 || problem.status === 429) void reply.header("retry-after", RETRY_AFTER_S);
   const wantsPage = request.headers.accept?.includes("text/html") === true && !request.url.startsWith("/api/");

@@ -29,7 +29,7 @@ export function addEvents(app: FastifyInstance, shop: Shop): void {
   const streams = new Streams(shop);
   // Followers would hold up a shutdown; their browsers connect again, to a process that stays.
   app.addHook("preClose", async () => streams.abort());
-  const route = { schema: FOLLOWING };
+  const route = { schema: FOLLOWING, exposeHeadRoute: false };
   app.get<{ Params: { orderId: string } }>("/api/orders/:orderId/events", route, async (request, reply) => {
     const named = { orderId: request.params.orderId, customerId: customerOf(request) };
     const signal = streams.open(reply);
@@ -38,7 +38,9 @@ export function addEvents(app: FastifyInstance, shop: Shop): void {
     const { traceparent } = options;
     const orders = shop.orders.watchOrder(named, { signal, traceparent });
     const body = new PassThrough();
-    void write(body, newerThan(versionOf(request.headers["last-event-id"]), orders), shop);
+    void write(body, newerThan(versionOf(request.headers["last-event-id"]), orders), (error) =>
+      shop.reportBug(error, request),
+    );
     return reply.headers(HEADERS).send(body);
   });
 }
@@ -79,19 +81,22 @@ async function* newerThan(
   for await (const { order } of orders) {
     const json = toJson(present(order));
     if (json.version > version || isFinal(json)) yield json;
-    if (isFinal(json)) return;
   }
 }
 
 /** A watch that breaks ends the response; the browser connects again and names the last event that it has. */
-async function write(body: PassThrough, orders: AsyncIterable<OrderJson>, { log }: Shop): Promise<void> {
+async function write(
+  body: PassThrough,
+  orders: AsyncIterable<OrderJson>,
+  onBug: (error: unknown) => void,
+): Promise<void> {
   body.write(`retry: ${RETRY_MS}\n\n`);
   const heartbeat = setInterval(() => body.write(": still here\n\n"), HEARTBEAT_MS);
   try {
     for await (const order of orders)
       body.write(`event: order\nid: ${order.version}\ndata: ${JSON.stringify(order)}\n\n`);
   } catch (error) {
-    if (!(error instanceof MeshError)) log.error({ err: error }, "unexpected error in an event stream");
+    if (!(error instanceof MeshError)) onBug(error);
   } finally {
     clearInterval(heartbeat);
     body.end();

@@ -7,6 +7,7 @@ import type { InventoryServiceDefinition, Product } from "@ordermesh/proto/order
 import type { Order, OrderServiceDefinition } from "@ordermesh/proto/ordermesh/order/v1/order";
 import type { Logger } from "@ordermesh/runtime/log";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Counter } from "prom-client";
 import type { StorefrontMetrics } from "./metrics.ts";
 
 const CALL_TIMEOUT_MS = 2_000;
@@ -26,6 +27,8 @@ export type ShopOptions = {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** Counts throws that nobody expected. */
+  readonly bugs: Pick<Counter, "inc">;
   /** Aborts when the process begins to stop. */
   readonly stopping: AbortSignal;
 };
@@ -35,10 +38,11 @@ export type Shop = ShopOptions & {
   /** The products, at most a second old. */
   products(): Promise<readonly Product[]>;
   callOptions(request: FastifyRequest, timeoutMs?: number): CallOptions & { traceparent: string };
+  reportBug(error: unknown, request: FastifyRequest): void;
 };
 
 export function newShop(options: ShopOptions): Shop {
-  const { clock, random, inventory } = options;
+  const { clock, random, inventory, bugs, log } = options;
   const traces = new WeakMap<FastifyRequest, string>();
   let listed: { products: Promise<readonly Product[]>; atMs: number } | undefined;
   const list = async () => (await inventory.listProducts({}, { timeoutMs: CALL_TIMEOUT_MS })).products;
@@ -60,6 +64,10 @@ export function newShop(options: ShopOptions): Shop {
       traces.set(request, traceparent);
       return { traceparent, timeoutMs };
     },
+    reportBug(error, { routeOptions }) {
+      bugs.inc();
+      log.error({ err: error, "http.route": routeOptions.url ?? "_OTHER" }, "unexpected error");
+    },
   };
 }
 
@@ -76,7 +84,8 @@ export function startSession(request: FastifyRequest, reply: FastifyReply): void
 
 /** The value of a cookie that we have signed; undefined when it is absent or was changed. */
 export function readSigned(request: FastifyRequest, name: string): string | undefined {
-  const value = request.cookies[name];
+  const cookies: FastifyRequest["cookies"] | undefined = request.cookies; // Not there when the address was malformed.
+  const value = cookies?.[name];
   const unsigned = value === undefined ? undefined : request.unsignCookie(value);
   return unsigned?.valid === true ? unsigned.value : undefined;
 }

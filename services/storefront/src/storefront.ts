@@ -25,6 +25,7 @@ export async function startStorefront({
     clock,
     random,
     log,
+    bugs: metrics.bugs,
     stopping: lifecycle.stopping,
   });
   lifecycle.onDrain("http", () => app.close());

@@ -1,7 +1,7 @@
 /** The storefront's app over the fakes, as its tests use it. */
 import { systemClock } from "@ordermesh/mesh/clock";
 import { createLogger, type Logger } from "@ordermesh/runtime/log";
-import { Registry } from "prom-client";
+import { Counter, Registry } from "prom-client";
 import { buildApp } from "../src/app.ts";
 import { createStorefrontMetrics } from "../src/metrics.ts";
 import { FakeInventory, FakeOrders } from "./fake-services.ts";
@@ -11,6 +11,7 @@ const SILENT = createLogger({ service: "storefront", instance: "test", version: 
 export async function newApp(inventory = new FakeInventory(), log: Logger = SILENT) {
   const orders = new FakeOrders(inventory);
   const registry = new Registry();
+  const bugs = new Counter({ name: "bugs_total", help: "Bugs", registers: [registry] });
   const stop = new AbortController();
   const app = await buildApp({
     orders,
@@ -20,6 +21,7 @@ export async function newApp(inventory = new FakeInventory(), log: Logger = SILE
     clock: systemClock,
     random: Math.random,
     log,
+    bugs,
     stopping: stop.signal,
   });
   return { app, orders, inventory, registry, stop };

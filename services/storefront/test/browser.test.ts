@@ -5,6 +5,7 @@ import { MeshError } from "@ordermesh/mesh/errors";
 import { OrderStatus } from "@ordermesh/proto/ordermesh/order/v1/order";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { newApp } from "./app-under-test.ts";
+import { ORDER } from "./visitor.ts";
 
 const PATHS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const executablePath = PATHS.find((path) => existsSync(path));
@@ -29,7 +30,7 @@ async function openShop() {
   const page = await browser.newPage();
   const errors: string[] = [];
   page.on("pageerror", (error) => errors.push(String(error)));
-  page.on("requestfailed", (request) => errors.push(request.url()));
+  page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
   await page.goto(address);
   const close = async () => {
     await page.close();
@@ -77,6 +78,16 @@ async function placeByKeyboard(page: Page): Promise<string> {
   return page.url().split("/").at(-1) ?? "";
 }
 
+/** Opens the page of a new order. */
+async function placeAndOpen(page: Page): Promise<string> {
+  const { origin } = new URL(page.url());
+  const headers = { "idempotency-key": "k" };
+  const placed = await page.request.post(`${origin}/api/orders`, { data: ORDER, headers });
+  const { orderId, links } = await placed.json();
+  await page.goto(origin + links.page);
+  return orderId;
+}
+
 test("a visitor without a mouse buys something and sees it shipped without reloading", options, async (t) => {
   const { page, orders, errors, close } = await openShop();
   t.after(close);
@@ -109,7 +120,7 @@ test("a visitor without a mouse buys something and sees it shipped without reloa
 test("an order page finds its order again when the order service was away", options, async (t) => {
   const { page, orders, close } = await openShop();
   t.after(close);
-  const orderId = await placeByKeyboard(page);
+  const orderId = await placeAndOpen(page);
   await orders.untilWatching(1);
   const refused = page.waitForResponse((response) => response.status() === 503);
   orders.fail(new MeshError("unavailable", "NO_ENDPOINTS", "no endpoint of order is registered"));
@@ -124,7 +135,7 @@ test("a visitor without scripts sees the order move too", options, async (t) => 
   t.after(close);
   const context = await browser.newContext({ javaScriptEnabled: false });
   t.after(() => context.close());
-  const orderId = await placeByKeyboard(page);
+  const orderId = await placeAndOpen(page);
   await context.addCookies(await page.context().cookies());
   const plain = await context.newPage();
   await plain.goto(page.url());

@@ -4,13 +4,7 @@ import { connect } from "node:net";
 import { test } from "node:test";
 import { OrderStatus } from "@ordermesh/proto/ordermesh/order/v1/order";
 import { newApp } from "./app-under-test.ts";
-
-const ORDER = {
-  email: "ada@example.com",
-  shipTo: { name: "Ada", street: "12 St James Square", city: "London", postalCode: "SW1Y 4JH", country: "GB" },
-  lines: [{ sku: "MUG-1", quantity: 1 }],
-  paymentToken: "tok_visa",
-};
+import { ORDER } from "./visitor.ts";
 
 /** A follower over a real connection; `read` gives what has come since. */
 async function follow() {

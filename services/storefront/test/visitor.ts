@@ -1,4 +1,4 @@
-/** A browser without a screen: keeps cookies, sends forms, reads answers. */
+/** Who the tests come as: a browser without a screen that keeps cookies and sends forms, and what Ada buys. */
 import type { FastifyInstance, LightMyRequestResponse } from "fastify";
 
 export class Visitor {
@@ -44,6 +44,7 @@ export class Visitor {
   }
 }
 
+/** What she types into the checkout form. */
 export const ADA = {
   email: "ada@example.com",
   name: "Ada Lovelace",
@@ -52,4 +53,14 @@ export const ADA = {
   postalCode: "SW1Y 4JH",
   country: "GB",
   paymentToken: "tok_visa",
+};
+
+const { email, paymentToken, ...shipTo } = ADA;
+/** Her order over the API. */
+export const ORDER = {
+  email,
+  shipTo,
+  lines: [{ sku: "MUG-1", quantity: 2 }],
+  paymentToken,
+  expectedTotal: { currency: "EUR", minorUnits: 2598 },
 };
