@@ -5,10 +5,10 @@ import { isKind } from "@ordermesh/mesh/errors";
 import { failpoint } from "@ordermesh/runtime/failpoints";
 import type { Logger } from "@ordermesh/runtime/log";
 import type { Db } from "@ordermesh/runtime/postgres";
+import { type Batch, type RawRecord, RecordRejected } from "./bus.ts";
 import { toDeadLetter, withoutContent } from "./dead-letters.ts";
 import { type InboundEvent, type InboundRecord, PoisonEvent, toEvent } from "./event.ts";
 import { type Handle, type InboxPolicy, inboxInTransaction, pruneInbox } from "./inbox.ts";
-import { type Batch, type RawRecord, RecordRejected } from "./kafka.ts";
 import type { EventMetrics } from "./metrics.ts";
 
 const MAX_TRIES = 5;

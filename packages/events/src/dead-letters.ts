@@ -1,6 +1,7 @@
 /** A record on its way to the dead letters and back. Pure. */
+
+import type { RawRecord } from "./bus.ts";
 import type { InboundRecord } from "./event.ts";
-import type { RawRecord } from "./kafka.ts";
 import { TOPICS } from "./topics.ts";
 
 /** The record as it is, with headers that say who gave it up and why, and where it was. */

@@ -12,7 +12,8 @@ import kafkajs, {
 } from "kafkajs";
 // @ts-expect-error kafkajs publishes no types for its inner modules.
 import RequestQueue from "kafkajs/src/network/requestQueue/index.js";
-import { type InboundRecord, type OutboundEvent, toHeaders } from "./event.ts";
+import { type Batch, type RawRecord, RecordRejected } from "./bus.ts";
+import { type OutboundEvent, toHeaders } from "./event.ts";
 import { Pulse } from "./pulse.ts";
 import { PARTITIONS, TOPICS } from "./topics.ts";
 
@@ -28,30 +29,6 @@ const REPORT_EVERY_TRIES = 20;
 /** How long `close` waits for a broker that does not answer. */
 const CLOSE_MS = 3_000;
 const REJECTIONS = new Set(["MESSAGE_TOO_LARGE", "RECORD_LIST_TOO_LARGE", "INVALID_RECORD"]);
-
-/** A record to publish as it is, for instance a dead letter. */
-export type RawRecord = {
-  readonly topic: string;
-  readonly key: Buffer | string | null;
-  readonly value: Buffer | null;
-  readonly headers: Record<string, Buffer | string>;
-};
-
-/** One partition's records, in order. */
-export type Batch = {
-  readonly topic: string;
-  readonly partition: number;
-  readonly records: readonly InboundRecord[];
-  /** Goes on after the batch's last record, without telling Kafka. */
-  skip(): void;
-  /** Tells Kafka that everything up to the batch's last record is done, and goes on after it. */
-  commit(): Promise<void>;
-};
-
-/** Kafka will never take this record. */
-export class RecordRejected extends Error {
-  override readonly name = "RecordRejected";
-}
 
 export type KafkaOptions = {
   readonly brokers: readonly string[];

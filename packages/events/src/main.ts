@@ -2,8 +2,9 @@
 import { parseArgs } from "node:util";
 import { systemClock } from "@ordermesh/mesh/clock";
 import { createLogger } from "@ordermesh/runtime/log";
+import type { Batch } from "./bus.ts";
 import { revive } from "./dead-letters.ts";
-import { type Batch, KafkaBus } from "./kafka.ts";
+import { KafkaBus } from "./kafka.ts";
 import { TOPICS } from "./topics.ts";
 
 const REPLAY_GROUP = "dead-letters-replay";

@@ -4,8 +4,8 @@ import { failpoint } from "@ordermesh/runtime/failpoints";
 import type { Logger } from "@ordermesh/runtime/log";
 import { type Db, sql } from "@ordermesh/runtime/postgres";
 import { Wakeup } from "@ordermesh/runtime/wakeup";
+import { RecordRejected } from "./bus.ts";
 import type { OutboundEvent } from "./event.ts";
-import { RecordRejected } from "./kafka.ts";
 import type { EventMetrics } from "./metrics.ts";
 import { OUTBOX_CHANNEL } from "./outbox.ts";
 

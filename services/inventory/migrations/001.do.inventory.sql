@@ -16,14 +16,11 @@ CREATE TABLE stock (
   CHECK (initial = available + reserved + sold)
 ) WITH (fillfactor = 50);
 
--- A RELEASED row for an order that never reserved refuses a Reserve that comes late.
+-- A RELEASED row for an order that never reserved refuses a Reserve that comes late. The lines are in the row itself, so that
+-- whoever waited for the row sees them with it.
 CREATE TABLE reservations (
-  order_id uuid PRIMARY KEY,
-  state    text NOT NULL CHECK (state IN ('RESERVED', 'COMMITTED', 'RELEASED'))
-);
-CREATE TABLE reservation_lines (
-  order_id uuid NOT NULL,
-  sku      text NOT NULL REFERENCES stock,
-  quantity integer NOT NULL CHECK (quantity > 0),
-  PRIMARY KEY (order_id, sku)
-);
+  order_id   uuid PRIMARY KEY,
+  state      text NOT NULL CHECK (state IN ('RESERVED', 'COMMITTED', 'RELEASED')),
+  skus       text[] NOT NULL DEFAULT '{}',
+  quantities integer[] NOT NULL DEFAULT '{}'
+) WITH (fillfactor = 70);

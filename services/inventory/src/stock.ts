@@ -19,25 +19,21 @@ const RESERVE = sql(
   "stock_reserve",
   `WITH wanted AS (SELECT * FROM unnest($2::text[], $3::int[]) AS w(sku, quantity)),
    locked AS (SELECT sku FROM stock WHERE sku = ANY($2::text[]) ORDER BY sku FOR UPDATE),
-   made AS (INSERT INTO reservations (order_id, state)
-     SELECT $1, 'RESERVED' WHERE (SELECT count(*) FROM locked) = cardinality($2::text[])
+   made AS (INSERT INTO reservations (order_id, state, skus, quantities)
+     SELECT $1, 'RESERVED', $2, $3 WHERE (SELECT count(*) FROM locked) = cardinality($2::text[])
      ON CONFLICT DO NOTHING RETURNING order_id),
-   lines AS (INSERT INTO reservation_lines (order_id, sku, quantity) SELECT made.order_id, sku, quantity FROM made, wanted),
    taken AS (UPDATE stock s SET available = s.available - w.quantity, reserved = s.reserved + w.quantity
      FROM made, wanted w WHERE s.sku = w.sku RETURNING s.sku)
    SELECT (SELECT count(*) FROM locked) = cardinality($2::text[]) AS known, EXISTS (SELECT FROM made) AS made,
      (SELECT count(*) FROM taken) AS taken`,
 );
-const FIND = sql(
-  "stock_find_reservation",
-  `SELECT state, coalesce((SELECT string_agg(sku || ' ' || quantity, ',' ORDER BY sku COLLATE "C") FROM reservation_lines
-     WHERE order_id = $1), '') AS lines FROM reservations WHERE order_id = $1`,
-);
+const FIND = sql("stock_find_reservation", "SELECT state, skus, quantities FROM reservations WHERE order_id = $1");
 const COMMIT = sql(
   "stock_commit",
   `WITH was AS (SELECT state FROM reservations WHERE order_id = $1),
-   changed AS (UPDATE reservations SET state = 'COMMITTED' WHERE order_id = $1 AND state = 'RESERVED' RETURNING order_id),
-   wanted AS (SELECT sku, quantity FROM reservation_lines JOIN changed USING (order_id)),
+   changed AS (UPDATE reservations SET state = 'COMMITTED' WHERE order_id = $1 AND state = 'RESERVED'
+     RETURNING skus, quantities),
+   wanted AS (SELECT w.* FROM changed, unnest(skus, quantities) AS w(sku, quantity)),
    locked AS (SELECT sku FROM stock WHERE sku IN (SELECT sku FROM wanted) ORDER BY sku FOR UPDATE),
    sold AS (UPDATE stock s SET reserved = s.reserved - w.quantity, sold = s.sold + w.quantity
      FROM wanted w JOIN locked USING (sku) WHERE s.sku = w.sku)
@@ -47,8 +43,9 @@ const RELEASE = sql(
   "stock_release",
   `WITH was AS (SELECT state FROM reservations WHERE order_id = $1),
    changed AS (INSERT INTO reservations AS r (order_id, state) VALUES ($1, 'RELEASED')
-     ON CONFLICT (order_id) DO UPDATE SET state = 'RELEASED' WHERE r.state = 'RESERVED' RETURNING order_id),
-   wanted AS (SELECT sku, quantity FROM reservation_lines JOIN changed USING (order_id)),
+     ON CONFLICT (order_id) DO UPDATE SET state = 'RELEASED' WHERE r.state = 'RESERVED'
+     RETURNING skus, quantities),
+   wanted AS (SELECT w.* FROM changed, unnest(skus, quantities) AS w(sku, quantity)),
    locked AS (SELECT sku FROM stock WHERE sku IN (SELECT sku FROM wanted) ORDER BY sku FOR UPDATE),
    returned AS (UPDATE stock s SET reserved = s.reserved - w.quantity, available = s.available + w.quantity
      FROM wanted w JOIN locked USING (sku) WHERE s.sku = w.sku)
@@ -113,13 +110,10 @@ export class Stock {
   }
 
   async #checkRepeated(orderId: string, lines: readonly StockLine[]): Promise<void> {
-    const [found] = await this.#db.query<{ state: State; lines: string }>(FIND, orderId);
+    const [found] = await this.#db.query<{ state: State; skus: string[]; quantities: number[] }>(FIND, orderId);
     if (found?.state === "RELEASED") throw released();
-    const asked = lines
-      .map(({ sku, quantity }) => `${sku} ${quantity}`)
-      .sort()
-      .join(",");
-    if (found?.lines.split(",").sort().join(",") === asked) return;
+    const reserved = new Map(found?.skus.map((sku, index) => [sku, found.quantities[index]]));
+    if (reserved.size === lines.length && lines.every(({ sku, quantity }) => reserved.get(sku) === quantity)) return;
     throw new MeshError("invalid", "RESERVATION_MISMATCH", "the order has reserved other lines before");
   }
 }

@@ -88,6 +88,21 @@ test("a release without a reservation refuses the reservation that comes late", 
   assert.equal((await stockOf("SCARCE-1"))?.available, 25);
 });
 
+test("a release that comes while the reservation is being made returns every piece", { skip }, async (t) => {
+  const { inventory, stockOf } = await start(t);
+  await Promise.all(
+    Array.from({ length: 60 }, async () => {
+      const orderId = randomUUID();
+      await Promise.allSettled([
+        inventory.reserve({ orderId, lines: [line("CAP-1")] }),
+        inventory.release({ orderId }),
+      ]);
+      await inventory.release({ orderId });
+    }),
+  );
+  assert.deepEqual(await stockOf("CAP-1"), { available: 1_000_000, reserved: 0, sold: 0 });
+});
+
 test("what does not fit the state is refused", { skip }, async (t) => {
   const { inventory } = await start(t);
   const orderId = randomUUID();

@@ -4,10 +4,9 @@ import type { Clock } from "@ordermesh/mesh/clock";
 import { OrderCancelled, OrderConfirmed, ShipmentDispatched } from "@ordermesh/proto/ordermesh/event/v1/event";
 import { type Notification, NotificationKind } from "@ordermesh/proto/ordermesh/notification/v1/notification";
 import { failpoint } from "@ordermesh/runtime/failpoints";
-import { newId } from "@ordermesh/runtime/ids";
+import { isUuid, newId } from "@ordermesh/runtime/ids";
 import { type Db, sql, type Tx } from "@ordermesh/runtime/postgres";
 
-const SEND_BATCH = 200;
 /** Tells the sender that messages were queued. */
 export const MESSAGE_CHANNEL = "messages";
 
@@ -22,8 +21,8 @@ export type Message = {
   readonly detail: string;
 };
 
-/** Sends what the receiver does not have yet. A receiver drops an id that it has seen. */
-export type Deliver = (messages: readonly Message[]) => Promise<void>;
+/** Resolves with those messages that need not be sent again. A receiver drops an id that it has seen. */
+export type Deliver = (messages: readonly Message[]) => Promise<readonly Message[]>;
 
 const QUEUE = sql(
   "message_queue",
@@ -69,24 +68,30 @@ export class Messages {
     await failpoint("notification.queued");
   }
 
-  /** Sends what waits; resolves with how many. Several processes may do this at the same time. */
-  async sendWaiting(deliver: Deliver): Promise<number> {
-    const messages = await this.#db.query<Message>(CLAIM, SEND_BATCH);
+  /**
+   * Sends at most `limit` of those that wait; resolves with how many went. Several processes may do this at the same time.
+   * What is not delivered waits until its claim is over.
+   */
+  async sendWaiting(deliver: Deliver, limit: number): Promise<number> {
+    const messages = await this.#db.query<Message>(CLAIM, limit);
     if (messages.length === 0) return 0;
-    await deliver(messages);
+    const delivered = await deliver(messages);
     // From here until the next statement is done a crash sends again: the receiver knows the id and drops it.
     await failpoint("notification.sent");
-    const ids = messages.map(({ notification_id }) => notification_id);
+    const ids = delivered.map(({ notification_id }) => notification_id);
     await this.#db.query(SENT, ids);
-    return messages.length;
+    return delivered.length;
   }
 
   /** The simulated receiver, which every installation has. */
-  async deliverToMailbox(messages: readonly Message[]): Promise<void> {
+  async deliverToMailbox(messages: readonly Message[]): Promise<readonly Message[]> {
     await this.#db.query(DELIVER, ...columns(messages));
+    return messages;
   }
 
+  /** Oldest first. */
   async list(orderId: string): Promise<Notification[]> {
+    if (!isUuid(orderId)) return [];
     const rows = await this.#db.query<{ notification_id: string; order_id: string; kind: Kind; sent_at: Date | null }>(
       LIST,
       orderId,

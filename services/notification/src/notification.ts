@@ -14,6 +14,9 @@ import { Wakeup } from "@ordermesh/runtime/wakeup";
 import type { SETTINGS } from "./config.ts";
 import { type Deliver, MESSAGE_CHANNEL, Messages } from "./messages.ts";
 
+const SEND_BATCH = 200;
+/** Mails go one after another, and all must be gone before the claim on them is over. */
+const MAIL_BATCH = 20;
 const SEND_POLL_MS = 1_000;
 const ERROR_PAUSE_MS = 500;
 
@@ -47,12 +50,14 @@ export async function startNotification(
     commit,
   });
 
-  const mail = smtpUrl === "" ? undefined : (await import("./smtp.ts")).smtpDelivery(smtpUrl, mailFrom);
-  const deliver: Deliver = async (batch) => {
-    await mail?.(batch);
-    await messages.deliverToMailbox(batch);
-  };
-  const sending = sendUntilStopped(messages, deliver, db, context);
+  const toMailbox: Deliver = (batch) => messages.deliverToMailbox(batch);
+  const mail =
+    smtpUrl === "" ? undefined : (await import("./smtp.ts")).smtpDelivery({ url: smtpUrl, from: mailFrom, log });
+  const send =
+    mail === undefined
+      ? () => messages.sendWaiting(toMailbox, SEND_BATCH)
+      : () => messages.sendWaiting(async (batch) => toMailbox(await mail(batch)), MAIL_BATCH);
+  const sending = sendUntilStopped(send, db, context);
 
   lifecycle.onDrain("send", () => sending);
   lifecycle.onClose("postgres", () => db.close());
@@ -65,8 +70,7 @@ export async function startNotification(
 }
 
 async function sendUntilStopped(
-  messages: Messages,
-  deliver: Deliver,
+  send: () => Promise<number>,
   db: Db,
   { clock, log, lifecycle }: ServiceContext<typeof SETTINGS>,
 ): Promise<void> {
@@ -74,7 +78,7 @@ async function sendUntilStopped(
   db.listen(MESSAGE_CHANNEL, () => wakeup.wake());
   while (!lifecycle.stopping.aborted) {
     try {
-      if ((await messages.sendWaiting(deliver)) > 0) continue;
+      if ((await send()) > 0) continue;
       await wakeup.wait(SEND_POLL_MS, lifecycle.stopping);
     } catch (error) {
       log.warn({ "error.type": error instanceof Error ? error.name : "unknown" }, "sending failed, trying again");

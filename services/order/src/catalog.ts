@@ -1,5 +1,6 @@
 /** The products as inventory last told them; an order's prices are fixed from here when it is accepted. */
 import type { Clock } from "@ordermesh/mesh/clock";
+import { currentContext, runInContext } from "@ordermesh/mesh/context";
 import { type FieldViolation, MeshError } from "@ordermesh/mesh/errors";
 import type { MeshClient } from "@ordermesh/mesh/service-definition";
 import type { InventoryServiceDefinition, Product } from "@ordermesh/proto/ordermesh/inventory/v1/inventory";
@@ -42,7 +43,13 @@ export class Catalog {
   }
 
   async #fetch(): Promise<void> {
-    const { products } = await this.#inventory.listProducts({});
+    const context = {
+      deadlineMs: Number.POSITIVE_INFINITY,
+      traceparent: currentContext()?.traceparent ?? "",
+      signal: new AbortController().signal, // Others wait for the answer too, so no caller may cancel it.
+      caller: "order",
+    };
+    const { products } = await runInContext(context, () => this.#inventory.listProducts({}));
     this.#products = new Map(products.map((product) => [product.sku, product]));
     this.#loadedMs = this.#clock.nowMs();
   }

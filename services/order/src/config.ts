@@ -13,7 +13,7 @@ export const SETTINGS = {
     fallback: "60000",
   }),
   sagaLeaseMs: integer("MESH_SAGA_LEASE_MS", "milliseconds that an order belongs to the process that drives it", {
-    min: 500,
+    min: 4_000, // The longest step is shorter: below, processes would take orders from each other for ever.
     max: 60_000,
     fallback: "5000",
   }),

@@ -62,7 +62,7 @@ export class SagaRunner {
     return this.#running.size;
   }
 
-  /** Drives an order that the caller holds until it is decided, rests, or is somebody else's; resolves with how it is then. */
+  /** Drives an order that the caller holds until it is decided, rests, or is somebody else's; resolves with how it is then. Never rejects. */
   drive(row: OrderRow): Promise<OrderRow> {
     const context = {
       deadlineMs: Number.POSITIVE_INFINITY, // The saga outlives the call that began it.
@@ -70,7 +70,7 @@ export class SagaRunner {
       signal: new AbortController().signal,
       caller: "order",
     };
-    const driving = runInContext(context, () => this.#drive(row));
+    const driving = runInContext(context, () => this.#drive(row).catch((error: unknown) => this.#letGo(row, error)));
     this.#running.add(driving);
     return driving.finally(() => this.#running.delete(driving));
   }
@@ -87,11 +87,15 @@ export class SagaRunner {
       await this.#wakeup.wait(jitter(RECOVERY_POLL_MS, 0.3, random), signal);
       const rows = await store.claim(RECOVERY_BATCH).catch(() => []); // The database's metrics show the failure; it is tried again.
       if (rows.length > 0) log.info({ "saga.orders": rows.length }, "driving open orders");
-      await Promise.all(
-        rows.map((row) => this.drive(row).catch((error: unknown) => log.warn({ err: error }, "order let go"))),
-      );
+      await Promise.all(rows.map((row) => this.drive(row)));
     }
-    await Promise.allSettled(this.#running);
+    await Promise.all(this.#running);
+  }
+
+  /** Whatever stopped the drive: the order's lease ends, and recovery goes on with it. */
+  #letGo(row: OrderRow, error: unknown): OrderRow {
+    this.#options.log.warn({ err: error, "order.id": row.order_id }, "order let go");
+    return row;
   }
 
   async #drive(first: OrderRow): Promise<OrderRow> {

@@ -11,7 +11,7 @@ import type { OrderMetrics } from "./metrics.ts";
 import { stepOf } from "./saga.ts";
 import type { SagaRunner } from "./saga-runner.ts";
 import type { OrderRow, OrderStore } from "./store.ts";
-import { hashRequest, validateOrder } from "./validation.ts";
+import { hashRequest, isCustomerId, validateOrder } from "./validation.ts";
 import type { OrderWatch } from "./watch.ts";
 
 /** Sagas at the same time; more are refused before they are accepted. */
@@ -33,20 +33,33 @@ type Dependencies = {
 
 export function orderService(dependencies: Dependencies): GrpcService {
   const { store, runner, watch } = dependencies;
+  /** PlaceOrder calls that are open; not all of them have a saga yet. */
+  let placing = 0;
   const find = async (orderId: string, customerId: string) => {
-    const row = isUuid(orderId) ? await store.find(orderId, customerId) : undefined;
+    const row = isUuid(orderId) && isCustomerId(customerId) ? await store.find(orderId, customerId) : undefined;
     if (row === undefined) throw new MeshError("not-found", "ORDER_UNKNOWN", "there is no such order");
     return row;
   };
   return implement(OrderServiceDefinition, {
-    placeOrder: async (request, call) => ({ order: toOrder(await placeOrder(request, call, dependencies)) }),
+    async placeOrder(request, call) {
+      validateOrder(request);
+      if (Math.max(placing, runner.running) >= MAX_RUNNING)
+        throw new MeshError("exhausted", "TOO_MANY_ORDERS", "too many orders at once; try again soon");
+      placing += 1;
+      try {
+        return { order: toOrder(await placeOrder(request, call, dependencies)) };
+      } finally {
+        placing -= 1;
+      }
+    },
     getOrder: async ({ orderId, customerId }) => ({ order: toOrder(await find(orderId, customerId)) }),
     async listOrders({ customerId, pageSize, pageToken }) {
-      if (pageSize < 0 || pageSize > MAX_PAGE || (pageToken !== "" && !isUuid(pageToken)))
+      const isPage = pageSize >= 0 && pageSize <= MAX_PAGE && (pageToken === "" || isUuid(pageToken));
+      if (!isPage || !isCustomerId(customerId))
         throw new MeshError(
           "invalid",
           "PAGE_INVALID",
-          `page_size must be 0 to ${MAX_PAGE}, page_token from an earlier answer`,
+          `customer_id must be a customer's, page_size 0 to ${MAX_PAGE}, page_token from an earlier answer`,
         );
       const limit = pageSize || DEFAULT_PAGE;
       const rows = await store.list(customerId, pageToken || LAST_ID, limit);
@@ -79,15 +92,12 @@ async function placeOrder(
   dependencies: Dependencies,
 ): Promise<OrderRow> {
   const { runner, metrics } = dependencies;
-  validateOrder(request);
-  if (runner.running >= MAX_RUNNING)
-    throw new MeshError("exhausted", "TOO_MANY_ORDERS", "too many orders at once; try again soon");
   const hash = hashRequest(request);
   const accepted = await accept(request, hash, call, dependencies);
   if (!accepted.hash.equals(hash)) throw keyReused();
   if (!accepted.isNew) return await untilDecided(accepted.row, call, dependencies);
   metrics.orders.inc({ outcome: "accepted", reason: "" });
-  const driven = runner.drive(accepted.row).catch(() => accepted.row); // Recovery goes on with it.
+  const driven = runner.drive(accepted.row);
   const { clock } = dependencies;
   const enough = new AbortController();
   const timeout = clock.sleep(remainingMs(call, clock), AbortSignal.any([call.signal, enough.signal]));

@@ -142,9 +142,11 @@ const MEASURE = sql(
   `SELECT count(*) AS open, coalesce(extract(epoch FROM now() - min(placed_at)), 0)::float8 AS age,
      (SELECT count(*) FROM orders WHERE state = 'NEEDS_ATTENTION') AS stuck FROM orders WHERE state IN ${OPEN}`,
 );
+const PRUNE_BATCH = 1_000;
 const PRUNE_KEYS = sql(
   "order_prune_keys",
-  `DELETE FROM idempotency WHERE ctid = ANY (ARRAY(SELECT ctid FROM idempotency WHERE created_at < now() - interval '48 hours' LIMIT 1000))`,
+  `DELETE FROM idempotency WHERE ctid = ANY (ARRAY(
+     SELECT ctid FROM idempotency WHERE created_at < now() - interval '48 hours' LIMIT ${PRUNE_BATCH})) RETURNING 1`,
 );
 
 export class OrderStore {
@@ -255,6 +257,6 @@ export class OrderStore {
   }
 
   async pruneKeys(): Promise<void> {
-    await this.#db.query(PRUNE_KEYS);
+    while ((await this.#db.query(PRUNE_KEYS)).length === PRUNE_BATCH);
   }
 }

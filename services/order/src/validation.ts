@@ -23,10 +23,10 @@ type Check = { readonly field: string; readonly isValid: boolean; readonly descr
 export function validateOrder(request: PlaceOrderRequest): void {
   const checks: Check[] = [
     check("idempotency_key", KEY.test(request.idempotencyKey), "must be 1 to 255 printable ASCII characters"),
-    check("customer_id", CUSTOMER.test(request.customerId), "must be 1 to 64 letters, digits, - or _"),
+    check("customer_id", isCustomerId(request.customerId), "must be 1 to 64 letters, digits, - or _"),
     check(
       "email",
-      request.email.length <= 254 && EMAIL.test(request.email),
+      request.email.length <= 254 && EMAIL.test(request.email) && !UNPRINTABLE.test(request.email),
       "must be an e-mail address of at most 254 characters",
     ),
     check(
@@ -42,6 +42,10 @@ export function validateOrder(request: PlaceOrderRequest): void {
     .filter(({ isValid }) => !isValid)
     .map(({ field, description }) => ({ field, description }));
   if (violations.length > 0) throw new MeshError("invalid", "ORDER_INVALID", "the order is not valid", { violations });
+}
+
+export function isCustomerId(text: string): boolean {
+  return CUSTOMER.test(text);
 }
 
 /** Tells two requests apart that use one key; the same order gives the same hash. */

@@ -8,7 +8,7 @@ import { MeshError } from "@ordermesh/mesh/errors";
 import { OrderConfirmed, ShipmentCreated, ShipmentDispatched } from "@ordermesh/proto/ordermesh/event/v1/event";
 import { type Shipment, ShipmentStatus } from "@ordermesh/proto/ordermesh/shipping/v1/shipping";
 import { failpoint } from "@ordermesh/runtime/failpoints";
-import { newId } from "@ordermesh/runtime/ids";
+import { isUuid, newId } from "@ordermesh/runtime/ids";
 import { type Db, sql, type Tx } from "@ordermesh/runtime/postgres";
 
 const DISPATCH_BATCH = 200;
@@ -109,7 +109,7 @@ export class Shipments {
 
   /** @throws MeshError not-found SHIPMENT_UNKNOWN */
   async find(orderId: string): Promise<Shipment> {
-    const [row] = await this.#dependencies.db.query<Row>(FIND, orderId);
+    const [row] = isUuid(orderId) ? await this.#dependencies.db.query<Row>(FIND, orderId) : [];
     if (row === undefined) throw new MeshError("not-found", "SHIPMENT_UNKNOWN", "the order has no shipment");
     const { status, tracking_code: code, updated_at: updatedAt } = row;
     return { orderId, status: ShipmentStatus[`SHIPMENT_STATUS_${status}`], trackingCode: code, updatedAt };
