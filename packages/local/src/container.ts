@@ -1,22 +1,27 @@
 /** Runs a part's program from its upstream image instead of from the machine: same arguments, same paths, host network. */
 import type { ProcessSpec } from "./process.ts";
+import type { Source } from "./sources.ts";
 
 type Options = {
-  readonly image: string;
-  readonly container: string;
+  readonly source: Source;
+  /** What the program reads and writes. */
   readonly folders: readonly string[];
-  readonly user: number;
+  /** Whom it runs as in the container; us, if not given. */
+  readonly user?: number | undefined;
 };
 
-/** `spec` so that its command runs in the image; signals go to the container, as `docker run` does not pass SIGKILL on. */
-export function inContainer(spec: ProcessSpec, { image, container, folders, user }: Options): ProcessSpec {
+/** `spec` as it is, or in a container when an image is its source; signals go there, as `docker run` does not pass SIGKILL on. */
+export function fromSource(spec: ProcessSpec, { source, folders, user }: Options): ProcessSpec {
+  if (source.kind !== "image") return spec;
+  const container = `ordermesh-${spec.name}-${process.pid}`;
   const mounts = folders.flatMap((folder) => ["-v", `${folder}:${folder}`]);
   const env = Object.entries(spec.env).flatMap(([name, value]) => (name === "PATH" ? [] : ["-e", `${name}=${value}`]));
-  const run = ["run", "--rm", "--name", container, "--network", "host", "-u", String(user), ...mounts, ...env];
+  const identity = ["-u", String(user ?? process.getuid?.() ?? 0)];
+  const run = ["run", "--rm", "--name", container, "--network", "host", ...identity, ...mounts, ...env];
   return {
     ...spec,
     command: "docker",
-    args: [...run, "--entrypoint", spec.command, image, ...spec.args],
+    args: [...run, "--entrypoint", spec.command, source.image, ...spec.args],
     signalCommand: (signal) => ["docker", "kill", "--signal", signal, container],
   };
 }

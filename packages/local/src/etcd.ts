@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { run } from "./command.ts";
-import { inContainer } from "./container.ts";
+import { fromSource } from "./container.ts";
 import { freePorts, givenPart, type Part, untilHealthy } from "./part.ts";
 import { ManagedProcess, type ProcessSpec } from "./process.ts";
 import type { Progress } from "./progress.ts";
@@ -63,16 +63,7 @@ export async function prepareEtcd(options: PartOptions): Promise<Part> {
       restarts: false,
     };
     const folders = [folder];
-    return new ManagedProcess(
-      source.kind === "image"
-        ? inContainer(spec, {
-            image: source.image,
-            container: `ordermesh-${name}-${process.pid}`,
-            folders,
-            user: process.getuid?.() ?? 0,
-          })
-        : spec,
-    );
+    return new ManagedProcess(fromSource(spec, { source, folders }));
   });
   const untilReady = async () => {
     await Promise.all(

@@ -5,7 +5,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { run } from "./command.ts";
-import { inContainer } from "./container.ts";
+import { fromSource } from "./container.ts";
 import type { PartOptions } from "./etcd.ts";
 import { freePorts, givenPart, type Part, untilHealthy } from "./part.ts";
 import { ManagedProcess, type ProcessSpec } from "./process.ts";
@@ -51,16 +51,7 @@ export async function prepareKafka(options: PartOptions): Promise<Part> {
       restarts: false,
     };
     const folders = [folder, PROJECT];
-    return new ManagedProcess(
-      source.kind === "image"
-        ? inContainer(spec, {
-            image: source.image,
-            container: `ordermesh-${name}-${process.pid}`,
-            folders,
-            user: process.getuid?.() ?? 0,
-          })
-        : spec,
-    );
+    return new ManagedProcess(fromSource(spec, { source, folders }));
   });
   const untilReady = async () => {
     await Promise.all(

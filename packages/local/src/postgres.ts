@@ -3,7 +3,7 @@ import { chownSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
 import { run } from "./command.ts";
-import { inContainer } from "./container.ts";
+import { fromSource } from "./container.ts";
 import type { PartOptions } from "./etcd.ts";
 import { freePorts, givenPart, type Part, untilHealthy } from "./part.ts";
 import { ManagedProcess, type ProcessSpec } from "./process.ts";
@@ -28,15 +28,7 @@ export async function preparePostgres(options: PartOptions): Promise<Part> {
   const user = isRoot ? UNPRIVILEGED_USER : undefined;
   const folder = join(dataDir, "postgres");
   const program = (name: string) => (source.kind === "image" ? name : join(source.path, name));
-  const wrap = (spec: ProcessSpec) =>
-    source.kind === "image"
-      ? inContainer(spec, {
-          image: source.image,
-          container: `ordermesh-${spec.name}-${process.pid}`,
-          folders: [folder],
-          user: user ?? process.getuid?.() ?? 0,
-        })
-      : spec;
+  const wrap = (spec: ProcessSpec) => fromSource(spec, { source, folders: [folder], user });
   const common = {
     env: { ...options.env, LC_ALL: "C" },
     logFile: join(logDir, "postgres.log"),
