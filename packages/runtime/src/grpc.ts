@@ -26,6 +26,8 @@ import type { Metrics } from "./metrics.ts";
 
 /** Upper bound for a call whose caller set none, or a longer one. */
 const MAX_CALL_MS = 30_000;
+/** Timers cannot be set for longer; a stream's deadline beyond it is as good as none. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 const SERVER_OPTIONS = {
   "grpc.max_receive_message_length": 1024 * 1024,
   "grpc.max_concurrent_streams": 200,
@@ -151,14 +153,22 @@ export class GrpcServer {
     const startedMs = clock.nowMs();
     const abort = new AbortController();
     const remainingMs = Math.min(remainingOf(call), maxMs);
-    const timer = Number.isFinite(remainingMs) ? setTimeout(() => abort.abort(), remainingMs) : undefined;
+    let isLate = false;
+    const giveUp = () => {
+      isLate = true;
+      abort.abort();
+    };
+    const timer = remainingMs <= MAX_TIMER_MS ? setTimeout(giveUp, remainingMs) : undefined;
     const context = this.#contextOf(call.metadata, startedMs + remainingMs, abort.signal);
     call.on("cancelled", () => abort.abort());
     if (maxMs === Number.POSITIVE_INFINITY) this.#streams.add(abort);
     let code = "OK";
     try {
       if (remainingMs <= 0) throw new MeshError("deadline", "DEADLINE_EXCEEDED", "the deadline had passed on arrival");
-      return await runInContext(context, () => serve(context));
+      const answer = await runInContext(context, () => serve(context));
+      // What came of giving up at the deadline is no answer.
+      if (isLate) throw new MeshError("deadline", "DEADLINE_EXCEEDED", "the deadline passed before the answer");
+      return answer;
     } catch (error) {
       code = statusName(error);
       if (!(error instanceof MeshError)) {

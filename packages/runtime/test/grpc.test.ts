@@ -231,6 +231,13 @@ test("a handler runs in the context of its call; a broken traceparent begins a n
   assert.match(contexts[1]?.traceparent ?? "", /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
 });
 
+test("a stream whose deadline is centuries away goes on", async (t) => {
+  const { port } = await start(t, nothing);
+  const headers = { "grpc-timeout": "99999999H" };
+  const { grpcStatus } = await call(port, { path: WATCH, body: frame(Buffer.alloc(0)), headers, cancelAfterMs: 100 });
+  assert.equal(grpcStatus, "", "we hung up, the server did not");
+});
+
 test("an open stream does not hold up a drain, and an open call is waited for", async (t) => {
   const { server, port } = await start(t, () => new Promise((resolve) => setTimeout(resolve, 100)));
   const [stream, open] = [call(port, { path: WATCH, body: frame(Buffer.alloc(0)) }), call(port)];
