@@ -1,9 +1,11 @@
 /** The command behind `make start`, `make reset`, `make doctor` and the tests' parts. Exit codes: 0, 1 failed, 2 wrong use or preflight. */
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Parts, prepareParts, startParts, stopParts } from "./parts.ts";
 import { describeSources, findProblems, readState } from "./preflight.ts";
+import { withDeathSignal } from "./process.ts";
 import { progressTo } from "./progress.ts";
 import { chooseSources, findTools } from "./sources.ts";
 import { ROOT, System, writeState } from "./system.ts";
@@ -53,11 +55,11 @@ async function start(): Promise<number> {
     return 2;
   }
   const startedMs = performance.now();
-  const stopAsked = new Promise<void>((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => resolve());
-  });
+  const stop = new AbortController();
+  const stopAsked = once(stop.signal, "abort");
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop.abort());
   const serviceEnv = { MESH_ENVIRONMENT: process.env.MESH_ENVIRONMENT ?? "dev" };
-  const starting = System.start({
+  const system = await System.start({
     dir,
     cacheDir,
     sources,
@@ -65,8 +67,8 @@ async function start(): Promise<number> {
     env,
     httpPort,
     serviceEnv,
+    signal: stop.signal,
   });
-  const system = await starting;
   writeState(stateFile, system.state);
   process.stdout.write(welcome(system, (performance.now() - startedMs) / 1_000));
   await stopAsked;
@@ -122,8 +124,10 @@ function runWith({ etcd, kafka, postgres }: Parts, program: string, args: readon
     MESH_KAFKA_BROKERS: kafka.address,
     MESH_POSTGRES_URL: postgres.address,
   };
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => undefined); // The program gets it too, and ends.
-  const child = spawn(program, args, { stdio: "inherit", env: { ...process.env, ...addresses } });
+  const [first, ...others] = withDeathSignal(program, args);
+  const child = spawn(first, others, { stdio: "inherit", env: { ...process.env, ...addresses } });
+  process.on("SIGINT", () => undefined); // Ctrl-C reaches the program as well, and it ends.
+  process.on("SIGTERM", () => child.kill("SIGTERM"));
   return new Promise((resolve) => {
     child.on("error", () => resolve(127));
     child.on("exit", (code) => resolve(code ?? 1));

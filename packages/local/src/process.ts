@@ -61,11 +61,13 @@ export class ManagedProcess {
   start(): void {
     if (this.#state.kind === "running" || this.#state.kind === "stopping") return;
     if (this.#state.kind === "backing-off") clearTimeout(this.#state.timer);
-    const { logFile, env } = this.spec;
+    const { logFile, env, user } = this.spec;
     mkdirSync(dirname(logFile), { recursive: true });
     const log = openSync(logFile, "a");
-    const [command, ...args] = withDeathSignal(this.spec);
-    const child = spawn(command, args, { env, stdio: ["ignore", log, log], detached: true });
+    const [command, ...args] = withDeathSignal(this.spec.command, this.spec.args);
+    const identity = user === undefined ? {} : { uid: user, gid: user };
+    // In a session of its own, so that Ctrl-C reaches only us and we stop all in order.
+    const child = spawn(command, args, { env, stdio: ["ignore", log, log], detached: true, ...identity });
     closeSync(log);
     child.on("error", () => this.#ended(child));
     child.on("exit", () => this.#ended(child));
@@ -156,17 +158,15 @@ export class ManagedProcess {
   }
 }
 
-let deathSignal: readonly string[] | undefined;
+let hasDeathSignal: boolean | undefined;
 
 /**
- * Children are in sessions of their own, so that Ctrl-C reaches only us and we stop them in order. Should we be killed,
- * the kernel kills them (util-linux `setpriv --pdeathsig`); where there is no setpriv, that net is missing.
+ * The command so that the kernel kills it should we be killed (util-linux `setpriv --pdeathsig`); where there is no such
+ * setpriv, that net is missing.
  */
-function withDeathSignal({ command, args, user }: ProcessSpec): [string, ...string[]] {
-  deathSignal ??= hasSetpriv() ? ["setpriv", "--pdeathsig", "KILL"] : [];
-  const identity = user === undefined ? [] : [`--reuid=${user}`, `--regid=${user}`, "--clear-groups"];
-  const [first, ...rest] = deathSignal;
-  return first === undefined ? [command, ...args] : [first, ...rest, ...identity, command, ...args];
+export function withDeathSignal(command: string, args: readonly string[]): [string, ...string[]] {
+  hasDeathSignal ??= hasSetpriv();
+  return hasDeathSignal ? ["setpriv", "--pdeathsig", "KILL", command, ...args] : [command, ...args];
 }
 
 function hasSetpriv(): boolean {

@@ -1,4 +1,5 @@
 /** The whole system as processes of this machine. `make start`, the tests and the chaos runs all use this. */
+import { once } from "node:events";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -31,6 +32,8 @@ export type SystemOptions = PartsOptions & {
   readonly maxBackoffMs?: number;
   /** Waits before it starts a process, for tests of the order of starting. */
   readonly delayMs?: (process: string) => number;
+  /** Gives the start up: what runs already is stopped, and `start` rejects. */
+  readonly signal?: AbortSignal;
 };
 
 type Service = { readonly spec: ServiceSpec; readonly process: ManagedProcess; readonly adminUrl: string };
@@ -80,7 +83,9 @@ export class System {
     const [parts, ports] = await Promise.all([prepareParts(options), freePorts(count)]);
     const system = new System(parts, options, ports);
     try {
-      await options.progress("Starting etcd, Kafka, PostgreSQL and the services", () => system.#startAll(options));
+      await options.progress("Starting etcd, Kafka, PostgreSQL and the services", () =>
+        Promise.race([system.#startAll(options), untilGivenUp(options.signal)]),
+      );
       return system;
     } catch (error) {
       await system.stop();
@@ -219,6 +224,11 @@ export class System {
       ...options.envOf?.[spec.name],
     };
   }
+}
+
+async function untilGivenUp(signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted !== true) await once(signal ?? new EventTarget(), "abort");
+  throw new Error("the start was given up");
 }
 
 /** Writes the state for others to join; `undefined` removes it. */
