@@ -8,6 +8,7 @@ import { KafkaBus } from "./kafka.ts";
 import { TOPICS } from "./topics.ts";
 
 const REPLAY_GROUP = "dead-letters-replay";
+const RESET_TO: readonly string[] = ["earliest", "latest"];
 const HELP = `Usage: node packages/events/src/main.ts <command> [options]
 
 Commands:
@@ -44,7 +45,7 @@ async function main(): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  const isReset = command === "reset" && values.group !== "" && values.topic !== "" && /^(ear|la)test$/.test(values.to);
+  const isReset = command === "reset" && values.group !== "" && values.topic !== "" && RESET_TO.includes(values.to);
   if (command !== "replay" && !isReset) return fail(2, HELP);
   const log = createLogger({ service: "events", instance: "cli", version: "", level: "error" });
   const brokers = values.brokers.split(",");

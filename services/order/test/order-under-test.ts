@@ -38,8 +38,8 @@ export async function start(t: TestContext, { timeoutMs = 60_000, recovers = tru
   const { db, metrics } = await openDatabase(t, migrations);
   const fakes = new FakeServices();
   const mesh = await serve(t, "fakes", fakes.services);
-  const inventory = mesh.client(InventoryServiceDefinition, "fakes");
-  const payment = mesh.client(PaymentServiceDefinition, "fakes");
+  const inventory = mesh.client(InventoryServiceDefinition, "fakes", 5_000);
+  const payment = mesh.client(PaymentServiceDefinition, "fakes", 5_000);
   const store = new OrderStore(db, LEASE_MS);
   const orderMetrics = createOrderMetrics(metrics.registry);
   const runner = new SagaRunner({

@@ -48,8 +48,12 @@ export async function start(
   const { db, metrics } = await openDatabase(t, MIGRATIONS);
   const partners = new Partners();
   const clients = {
-    inventory: (await serve(t, "inventory", [partners.inventory])).client(InventoryServiceDefinition, "inventory"),
-    payment: (await serve(t, "payment", [partners.payment])).client(PaymentServiceDefinition, "payment"),
+    inventory: (await serve(t, "inventory", [partners.inventory])).client(
+      InventoryServiceDefinition,
+      "inventory",
+      5_000,
+    ),
+    payment: (await serve(t, "payment", [partners.payment])).client(PaymentServiceDefinition, "payment", 5_000),
   };
   const orderMetrics = createOrderMetrics(metrics.registry);
   const store = new OrderStore(db, leaseMs);
