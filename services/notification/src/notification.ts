@@ -5,14 +5,13 @@ import { KafkaBus } from "@ordermesh/events/kafka";
 import { createEventMetrics } from "@ordermesh/events/metrics";
 import { EVENTS_MIGRATIONS, EVENTS_TABLE } from "@ordermesh/events/outbox";
 import { TOPICS } from "@ordermesh/events/topics";
-import { NotificationServiceDefinition } from "@ordermesh/proto/ordermesh/notification/v1/notification";
-import { implement } from "@ordermesh/runtime/grpc";
 import { migrate } from "@ordermesh/runtime/migrate";
 import { Db } from "@ordermesh/runtime/postgres";
 import type { ServiceContext } from "@ordermesh/runtime/service";
 import { Wakeup } from "@ordermesh/runtime/wakeup";
 import type { SETTINGS } from "./config.ts";
 import { type Deliver, MESSAGE_CHANNEL, Messages } from "./messages.ts";
+import { notificationService } from "./server.ts";
 
 const SEND_BATCH = 200;
 /** Mails go one after another, and all must be gone before the claim on them is over. */
@@ -62,11 +61,7 @@ export async function startNotification(
   lifecycle.onDrain("send", () => sending);
   lifecycle.onClose("postgres", () => db.close());
   lifecycle.onClose("kafka", () => bus.close());
-  return [
-    implement(NotificationServiceDefinition, {
-      listNotifications: async ({ orderId }) => ({ notifications: await messages.list(orderId) }),
-    }),
-  ];
+  return [notificationService(messages)];
 }
 
 async function sendUntilStopped(

@@ -5,12 +5,11 @@ import { createEventMetrics } from "@ordermesh/events/metrics";
 import { EVENTS_MIGRATIONS, EVENTS_TABLE } from "@ordermesh/events/outbox";
 import { runRelay } from "@ordermesh/events/relay";
 import { TOPICS } from "@ordermesh/events/topics";
-import { ShippingServiceDefinition } from "@ordermesh/proto/ordermesh/shipping/v1/shipping";
-import { implement } from "@ordermesh/runtime/grpc";
 import { migrate } from "@ordermesh/runtime/migrate";
 import { Db } from "@ordermesh/runtime/postgres";
 import type { ServiceContext } from "@ordermesh/runtime/service";
 import type { SETTINGS } from "./config.ts";
+import { shippingService } from "./server.ts";
 import { Shipments } from "./shipments.ts";
 
 const DISPATCH_POLL_MS = 250;
@@ -37,11 +36,7 @@ export async function startShipping(context: ServiceContext<typeof SETTINGS>) {
   lifecycle.onDrain("dispatch", () => dispatching);
   lifecycle.onClose("postgres", () => db.close());
   lifecycle.onClose("kafka", () => bus.close());
-  return [
-    implement(ShippingServiceDefinition, {
-      getShipment: async ({ orderId }) => ({ shipment: await shipments.find(orderId) }),
-    }),
-  ];
+  return [shippingService(shipments)];
 }
 
 async function dispatchUntilStopped(
