@@ -200,12 +200,14 @@ test("what is still open is said in words", () => {
       { ...orderB, orderId: "E", state: "CONFIRMED" },
     ],
     unpublished: 3,
+    published: [...world.published, "orders E 1"],
   };
   assert.deepEqual(whatIsOpen(open), [
     "1 orders undecided",
     "1 not shipped",
     "1 customers not told",
     "3 events unsent",
+    "2 events not handled",
   ]);
 });
 

@@ -156,15 +156,19 @@ function outboxDrained({ unpublished, parked, effects }: World): Finding {
   return finding("I8", "OutboxDrained", effects.length, problems);
 }
 
-/** Every published event had its effect at every consumer, and a key's effects came in the order of its sequence. */
-function orderPerAggregate({ effects, published }: World): Finding {
-  const problems: string[] = [];
+/** Consumers that have not yet handled a published event. */
+export function withoutEffect({ effects, published }: World): { consumer: string; event: string }[] {
   const seen = new Set(effects.map(({ consumer, topic, key, sequence }) => `${consumer} ${topic} ${key} ${sequence}`));
-  for (const event of published) {
-    const topic = event.split(" ")[0] ?? "";
-    for (const consumer of CONSUMERS[topic] ?? [])
-      if (!seen.has(`${consumer} ${event}`)) problems.push(`${consumer} never had ${event}`);
-  }
+  return published.flatMap((event) => {
+    const consumers = CONSUMERS[event.split(" ")[0] ?? ""] ?? [];
+    return consumers.filter((consumer) => !seen.has(`${consumer} ${event}`)).map((consumer) => ({ consumer, event }));
+  });
+}
+
+/** Every published event had its effect at every consumer, and a key's effects came in the order of its sequence. */
+function orderPerAggregate(world: World): Finding {
+  const { effects, published } = world;
+  const problems = withoutEffect(world).map(({ consumer, event }) => `${consumer} never had ${event}`);
   for (const [name, own] of Map.groupBy(effects, ({ consumer, topic, key }) => `${consumer} ${topic} ${key}`)) {
     const isInOrder = own.every(({ sequence }, index) => sequence === BigInt(index + 1));
     if (!isInOrder) problems.push(`${name} had the sequence ${own.map(({ sequence }) => sequence).join(", ")}`);

@@ -1,5 +1,6 @@
 /** Waits until the system is at rest, so that delay is not taken for loss: nothing open, nothing unsent, nothing unconsumed. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { withoutEffect } from "./invariants.ts";
 import { type Databases, readWorld } from "./ledgers.ts";
 import type { World } from "./world.ts";
 
@@ -32,7 +33,9 @@ export async function quiesce(
 }
 
 /** What is still to happen, in words; empty at rest. Pure. */
-export function whatIsOpen({ orders, deliveries, unpublished }: World): string[] {
+export function whatIsOpen(world: World): string[] {
+  const { orders, deliveries, unpublished } = world;
+  const unhandled = withoutEffect(world).length;
   const deciding = orders.filter(({ state }) => !["CONFIRMED", "CANCELLED", "NEEDS_ATTENTION"].includes(state)).length;
   const shipping = orders.filter(({ state, shipment }) => state === "CONFIRMED" && shipment !== "SHIPPED").length;
   const delivered = new Set(deliveries.map(({ orderId, kind }) => `${orderId} ${kind}`));
@@ -48,5 +51,6 @@ export function whatIsOpen({ orders, deliveries, unpublished }: World): string[]
     ...(shipping > 0 ? [`${shipping} not shipped`] : []),
     ...(untold > 0 ? [`${untold} customers not told`] : []),
     ...(unpublished > 0 ? [`${unpublished} events unsent`] : []),
+    ...(unhandled > 0 ? [`${unhandled} events not handled`] : []),
   ];
 }
