@@ -7,10 +7,8 @@ import kafkajs, {
   type Consumer,
   type EachBatchPayload,
   type Kafka,
-  type KafkaJSProtocolError,
   type Producer,
   type RetryOptions,
-  type TopicMessages,
 } from "kafkajs";
 // @ts-expect-error kafkajs publishes no types for its inner modules.
 import RequestQueue from "kafkajs/src/network/requestQueue/index.js";
@@ -31,8 +29,6 @@ const REPORT_EVERY_TRIES = 20;
 /** How long `close` waits for a broker that does not answer. */
 const CLOSE_MS = 3_000;
 const REJECTIONS = new Set(["MESSAGE_TOO_LARGE", "RECORD_LIST_TOO_LARGE", "INVALID_RECORD"]);
-/** kafkajs sends a whole request again when a partition had no leader yet, with sequences that the others have passed. */
-const OUT_OF_ORDER = new Set(["OUT_OF_ORDER_SEQUENCE_NUMBER"]);
 
 export type KafkaOptions = {
   readonly brokers: readonly string[];
@@ -72,26 +68,15 @@ export class KafkaBus {
       topic,
       messages: messages.map(({ key, value, headers }) => ({ key, value, headers })),
     }));
-    try {
-      await this.#send(topicMessages).catch((error) => {
-        if (!isRefusal(error, OUT_OF_ORDER)) throw error;
-        return this.#send(topicMessages);
-      });
-    } catch (error) {
-      if (isRefusal(error, REJECTIONS)) throw new RecordRejected(error.type, { cause: error });
-      throw new MeshError("unavailable", "BROKER_UNAVAILABLE", "Kafka did not take the events", { cause: error });
-    }
-  }
-
-  /** A producer that failed is not used again. */
-  async #send(topicMessages: TopicMessages[]): Promise<void> {
     this.#producer ??= this.#connectProducer();
     const producer = this.#producer;
     try {
       await (await producer).sendBatch({ topicMessages, acks: -1 });
     } catch (error) {
       this.#discard(producer);
-      throw error;
+      if (error instanceof kafkajs.KafkaJSProtocolError && REJECTIONS.has(error.type))
+        throw new RecordRejected(error.type, { cause: error });
+      throw new MeshError("unavailable", "BROKER_UNAVAILABLE", "Kafka did not take the events", { cause: error });
     }
   }
 
@@ -107,10 +92,14 @@ export class KafkaBus {
     });
   }
 
-  /** Makes the topics that are missing; waits for Kafka. */
+  /** Makes the topics that are missing; waits for Kafka, and until every partition can be written. */
   async ensureTopics(replicationFactor: number, names: readonly string[] = Object.values(TOPICS)): Promise<void> {
     const topics = names.map((topic) => ({ topic, numPartitions: PARTITIONS, replicationFactor }));
-    await this.#administer(async (admin) => void (await admin.createTopics({ topics, waitForLeaders: true })));
+    await this.#administer(async (admin) => {
+      await admin.createTopics({ topics, waitForLeaders: true });
+      // A leader that is known may not know it yet; until it does, it refuses records.
+      for (const topic of names) await this.#untilDone(async () => void (await admin.fetchTopicOffsets(topic)));
+    });
   }
 
   /** Makes the group begin at the earliest or latest offsets of the topic; the group must have no members. */
@@ -177,6 +166,7 @@ export class KafkaBus {
     });
     await this.#untilDone(() => consumer.connect());
     await this.#untilDone(() => consumer.subscribe({ topics: [...topics], fromBeginning: true })); // Topics may come late.
+    if (this.#closing.signal.aborted) return await consumer.disconnect();
     const pulse = new Pulse(this.#options.clock);
     consumer.on(consumer.events.FETCH, () => pulse.beat());
     await consumer.run({
@@ -244,10 +234,6 @@ export class KafkaBus {
   }
 }
 
-function isRefusal(error: unknown, types: ReadonlySet<string>): error is KafkaJSProtocolError {
-  return error instanceof kafkajs.KafkaJSProtocolError && types.has(error.type);
-}
-
 function newKafka({ brokers, clientId, log }: KafkaOptions, retry: RetryOptions): Kafka {
   return new kafkajs.Kafka({
     brokers: [...brokers],
@@ -263,7 +249,6 @@ async function handleWithHeartbeat(payload: EachBatchPayload, handle: (batch: Ba
   const { batch, heartbeat, resolveOffset, commitOffsetsIfNecessary, isRunning, isStale } = payload;
   if (!isRunning() || isStale()) return;
   const { topic, partition } = batch;
-  const place = { topic, partition };
   const last = batch.messages.at(-1);
   if (last === undefined) return;
   const skip = () => resolveOffset(last.offset);
@@ -273,12 +258,13 @@ async function handleWithHeartbeat(payload: EachBatchPayload, handle: (batch: Ba
     const partitions = [{ partition, offset: String(BigInt(last.offset) + 1n) }];
     await commitOffsetsIfNecessary({ topics: [{ topic, partitions }] });
   };
-  const records = batch.messages.map(({ key, value, headers = {}, offset }) => ({
-    ...place,
+  const records = batch.messages.map(({ key, value, headers, offset }) => ({
+    topic,
+    partition,
     offset,
     key,
     value,
-    headers,
+    headers: headers ?? {},
   }));
   const beat = setInterval(() => void heartbeat().catch(() => undefined), HEARTBEAT_MS);
   try {
