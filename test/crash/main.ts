@@ -2,9 +2,9 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { seeded } from "@ordermesh/judge/seeded";
 import { progressTo } from "@ordermesh/local/progress";
 import { ROOT } from "@ordermesh/local/system";
+import { seeded } from "@ordermesh/mesh/seeded";
 import { Customer } from "../harness/customer.ts";
 import { CASES, type Case, nameOf } from "./matrix.ts";
 import { type CaseResult, runCase } from "./run-case.ts";

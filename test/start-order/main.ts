@@ -1,6 +1,6 @@
 /** `make start-order`: the parts and services start in random orders; nobody may give up. Exit codes: 0 as promised, 1 not so. */
 import { parseArgs } from "node:util";
-import { seeded } from "@ordermesh/judge/seeded";
+import { seeded } from "@ordermesh/mesh/seeded";
 import { Customer } from "../harness/customer.ts";
 import { startShuffled } from "./shuffled.ts";
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { ECHO, type Echo } from "../test/echo.ts";
 import { anEndpoint, newMetrics, silent } from "../test/fixtures.ts";
 import { roundRobin } from "./balancer.ts";
-import { createClient, Target } from "./client.ts";
+import { createClient } from "./client.ts";
 import type { Clock } from "./clock.ts";
 import type { Attempt, Connection, ConnectionState } from "./connection.ts";
 import { type CallContext, runInContext, traceId } from "./context.ts";
@@ -11,6 +11,7 @@ import { endpointKey } from "./endpoint.ts";
 import { EndpointTable } from "./endpoint-table.ts";
 import { type ErrorKind, MeshError } from "./errors.ts";
 import { MemoryStore } from "./memory-store.ts";
+import { Target } from "./target.ts";
 
 type Outcome = Echo | MeshError;
 type Made = { readonly address: string; readonly attempt: Attempt };
@@ -66,7 +67,8 @@ async function newClient({ outcomes = [{ text: "ok" }] as Outcome[], endpoints =
     return connection;
   };
   const random = () => 0.5;
-  const target = new Target("echo", roundRobin(0), { table, connect, clock, random, metrics, caller: "shop" });
+  const own = { caller: "shop", instance: "shop-1", zone: "" };
+  const target = new Target("echo", roundRobin(0), { table, connect, clock, random, metrics, ...own });
   const statuses = async () =>
     (await metrics.calls.get()).values
       .filter(({ metricName }) => metricName?.endsWith("_count"))

@@ -1,7 +1,7 @@
 /** The mesh of one process: clients that find their services, and the registration of its own. Wires the other files. */
 import type { Registry } from "prom-client";
-import { roundRobin } from "./balancer.ts";
-import { createClient, type Dependencies, Target } from "./client.ts";
+import { leastLoadedOfTwo } from "./balancer.ts";
+import { createClient } from "./client.ts";
 import type { Clock, Random } from "./clock.ts";
 import { type LiveConfig, watchConfig } from "./config-watch.ts";
 import type { Connect } from "./connection.ts";
@@ -12,6 +12,7 @@ import { createMeshMetrics, type MeshMetrics } from "./metrics.ts";
 import { Registrar } from "./registrar.ts";
 import type { MeshClient, ServiceDefinition } from "./service-definition.ts";
 import type { Store } from "./store.ts";
+import { type Dependencies, Target } from "./target.ts";
 
 export type MeshOptions = {
   /** Makes the store once the metrics exist; for instance `(metrics) => connectEtcd({ …, metrics })`. */
@@ -20,6 +21,9 @@ export type MeshOptions = {
   readonly prefix: string;
   /** Name of this service, as others see the caller. */
   readonly service: string;
+  /** Name of this process, unique in its service, and the zone that it runs in. */
+  readonly instance?: string;
+  readonly zone?: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: MeshLog;
@@ -59,10 +63,7 @@ export class Mesh {
 
   /** What `/debug/mesh` shows. */
   debug(): unknown {
-    const targets = [...this.#targets.values()].map(({ service, connections }) => ({
-      service,
-      connections: [...connections].map(({ address, state, inFlight }) => ({ address, state, inFlight })),
-    }));
+    const targets = [...this.#targets.values()].map((target) => target.debug());
     const endpoints = Object.fromEntries(this.#table.services);
     return { revision: String(this.#table.revision), registration: this.registrar.state.kind, endpoints, targets };
   }
@@ -78,9 +79,11 @@ export class Mesh {
   #target(service: string): Target {
     const known = this.#targets.get(service);
     if (known !== undefined) return known;
-    const { clock, random, connect = connectGrpc, service: caller } = this.#options;
-    const dependencies: Dependencies = { table: this.#table, connect, clock, random, metrics: this.#metrics, caller };
-    const made = new Target(service, roundRobin(Math.floor(random() * 1_000)), dependencies);
+    const { clock, random, connect = connectGrpc, service: caller, zone = "" } = this.#options;
+    const { instance = `${caller}-${Math.floor(random() * 1e9)}` } = this.#options;
+    const own = { caller, instance, zone, clock, random, metrics: this.#metrics };
+    const dependencies: Dependencies = { table: this.#table, connect, ...own };
+    const made = new Target(service, leastLoadedOfTwo(random), dependencies);
     this.#targets.set(service, made);
     return made;
   }

@@ -14,6 +14,9 @@ export type StoreMetrics = {
 export type MeshMetrics = StoreMetrics & {
   readonly calls: Histogram<"rpc_system_name" | "rpc_method" | "rpc_status_code" | "server_address">;
   readonly retries: Counter<"server_address">;
+  readonly retriesRefused: Counter<"server_address">;
+  readonly ejections: Counter<"server_address">;
+  readonly callsRefused: Counter<"server_address">;
   readonly endpoints: Gauge<"service">;
   readonly badEndpoints: Counter;
   readonly leaseRenewals: Counter<"result">;
@@ -72,7 +75,9 @@ export function createMeshMetrics(registry: Registry, clock: Clock): MeshMetrics
   };
 }
 
-function createCallMetrics(registry: Registry): Pick<MeshMetrics, "calls" | "retries"> {
+type CallMetrics = Pick<MeshMetrics, "calls" | "retries" | "retriesRefused" | "ejections" | "callsRefused">;
+
+function createCallMetrics(registry: Registry): CallMetrics {
   const registers = [registry];
   return {
     calls: new Histogram({
@@ -85,6 +90,24 @@ function createCallMetrics(registry: Registry): Pick<MeshMetrics, "calls" | "ret
     retries: new Counter({
       name: "mesh_client_retries_total",
       help: "Attempts after the first",
+      labelNames: ["server_address"],
+      registers,
+    }),
+    retriesRefused: new Counter({
+      name: "mesh_client_retries_refused_total",
+      help: "Retries that were not made because the budget was spent",
+      labelNames: ["server_address"],
+      registers,
+    }),
+    ejections: new Counter({
+      name: "mesh_client_ejections_total",
+      help: "Times an endpoint was taken out because its calls failed",
+      labelNames: ["server_address"],
+      registers,
+    }),
+    callsRefused: new Counter({
+      name: "mesh_client_calls_refused_total",
+      help: "Calls that failed at once because too many to their service were waiting",
       labelNames: ["server_address"],
       registers,
     }),

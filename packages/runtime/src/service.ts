@@ -56,7 +56,7 @@ export async function runService<S extends Settings & typeof BASE_SETTINGS>(
 
   const clock = systemClock;
   const lifecycle = new Lifecycle(clock, log, fail);
-  const mesh = newMesh(definition.name, config, { log, metrics, clock });
+  const mesh = newMesh(definition.name, instance, config, { log, metrics, clock });
   const context: ServiceContext<S> = { config, log, metrics, clock, random: Math.random, mesh, lifecycle };
   lifecycle.onClose("mesh", async () => mesh.close());
 
@@ -115,6 +115,7 @@ function readConfig<S extends Settings & typeof BASE_SETTINGS>(
 
 function newMesh(
   service: string,
+  instance: string,
   config: Base,
   { log, metrics, clock }: { log: Logger; metrics: Metrics; clock: Clock },
 ): Mesh {
@@ -124,6 +125,8 @@ function newMesh(
       connectEtcd({ endpoints: config.etcdEndpoints, clock, random, log, metrics: meshMetrics }),
     prefix: config.etcdPrefix,
     service,
+    instance,
+    zone: config.zone,
     clock,
     random,
     log,

@@ -1,5 +1,5 @@
 /** What to order and when, from a seed: the same seed gives the same orders at the same times. Pure. */
-import { seeded } from "@ordermesh/judge/seeded";
+import { seeded } from "@ordermesh/mesh/seeded";
 
 export type Card = "tok_visa" | "tok_declined" | "tok_slow" | "tok_timeout_after_charge" | "tok_error_after_charge";
 
