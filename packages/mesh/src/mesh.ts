@@ -6,7 +6,7 @@ import type { Clock, Random } from "./clock.ts";
 import { type LiveConfig, watchConfig } from "./config-watch.ts";
 import type { Connect } from "./connection.ts";
 import { EndpointTable } from "./endpoint-table.ts";
-import { connectGrpc } from "./grpc-connection.ts";
+import { connectHttp2 } from "./http2-connection.ts";
 import type { MeshLog } from "./log.ts";
 import { createMeshMetrics, type MeshMetrics } from "./metrics.ts";
 import { Registrar } from "./registrar.ts";
@@ -28,7 +28,7 @@ export type MeshOptions = {
   readonly random: Random;
   readonly log: MeshLog;
   readonly registry: Registry;
-  /** How to reach one address; grpc-js by default. */
+  /** How to reach one address; over our own http2 connection by default. */
   readonly connect?: Connect;
 };
 
@@ -79,7 +79,7 @@ export class Mesh {
   #target(service: string): Target {
     const known = this.#targets.get(service);
     if (known !== undefined) return known;
-    const { clock, random, connect = connectGrpc, service: caller, zone = "" } = this.#options;
+    const { clock, random, connect = connectHttp2, service: caller, zone = "" } = this.#options;
     const { instance = `${caller}-${Math.floor(random() * 1e9)}` } = this.#options;
     const own = { caller, instance, zone, clock, random, metrics: this.#metrics };
     const dependencies: Dependencies = { table: this.#table, connect, ...own };

@@ -41,10 +41,15 @@ export function toStatus(error: unknown): WireStatus {
 
 /** The failure that a status stands for, with the reason and the violations that the other side gave. */
 export function fromStatus(wire: { code: status; details: string; metadata?: Metadata }): MeshError {
-  const kind = KIND_BY_STATUS.get(wire.code) ?? "internal";
-  const { reason, violations } = decodeDetails(wire.metadata?.get(DETAILS_KEY)[0]);
-  if (reason === undefined) return new MeshError(kind, `TRANSPORT_${status[wire.code] ?? "UNKNOWN"}`, wire.details);
-  return new MeshError(kind, reason, wire.details.replace(`${reason}: `, ""), { violations });
+  return statusError(wire.code, wire.details, wire.metadata?.get(DETAILS_KEY)[0]);
+}
+
+/** The same for a status as it comes from the wire; `details` are the bytes of `grpc-status-details-bin`. */
+export function statusError(code: status, text: string, details?: unknown): MeshError {
+  const kind = KIND_BY_STATUS.get(code) ?? "internal";
+  const { reason, violations } = decodeDetails(details);
+  if (reason === undefined) return new MeshError(kind, `TRANSPORT_${status[code] ?? "UNKNOWN"}`, text);
+  return new MeshError(kind, reason, text.replace(`${reason}: `, ""), { violations });
 }
 
 function encodeDetails(code: status, error: MeshError): Buffer {

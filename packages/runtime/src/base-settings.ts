@@ -16,6 +16,12 @@ export const BASE_SETTINGS = {
   advertiseHost: text("MESH_ADVERTISE_HOST", "host under which others reach this process", { fallback: "127.0.0.1" }),
   etcdEndpoints: list("MESH_ETCD_ENDPOINTS", "etcd client addresses", { fallback: "http://127.0.0.1:2379" }),
   etcdPrefix: text("MESH_ETCD_PREFIX", "what all keys in etcd start with", { fallback: "/ordermesh" }),
+  connection: oneOf(
+    "MESH_CONNECTION",
+    "what carries calls to other services: our own connection over node:http2, or grpc-js channels",
+    ["http2", "grpc-js"],
+    "http2",
+  ),
   instance: text("MESH_INSTANCE", "name of this instance, unique in its service; empty for a random one", {
     fallback: "",
   }),

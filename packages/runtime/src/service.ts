@@ -2,6 +2,8 @@
 import { randomBytes } from "node:crypto";
 import { type Clock, type Random, systemClock } from "@ordermesh/mesh/clock";
 import { connectEtcd } from "@ordermesh/mesh/etcd";
+import { connectGrpc } from "@ordermesh/mesh/grpc-connection";
+import { connectHttp2 } from "@ordermesh/mesh/http2-connection";
 import { Mesh } from "@ordermesh/mesh/mesh";
 import { startAdmin } from "./admin.ts";
 import type { BASE_SETTINGS } from "./base-settings.ts";
@@ -127,6 +129,7 @@ function newMesh(
     service,
     instance,
     zone: config.zone,
+    connect: config.connection === "http2" ? connectHttp2 : connectGrpc,
     clock,
     random,
     log,
