@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export NODE_COMPILE_CACHE := $(CURDIR)/.cache/node-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help install start reset doctor demo crash outage start-order check lint types fast test gen fmt verify bench clean
+.PHONY: help install start reset doctor demo crash outage start-order check lint types fast test gen fmt verify bench bench-mesh clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,5 +54,7 @@ verify: gen ## Fail when generated files are stale
 	git diff --exit-code -- proto/gen docs
 bench: node_modules ## Measure orders per second and the cost of an order
 	@$(NODE) bench/main.ts $(ARGS)
+bench-mesh: node_modules ## The mesh against bare grpc-js, as ratios
+	@$(NODE) bench/mesh/main.ts $(ARGS)
 clean: ## Remove everything git does not track
 	git clean -Xdf

@@ -1,0 +1,114 @@
+/** `make bench-mesh`: the mesh, everything on, against bare grpc-js in the same run, as ratios. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { cpus } from "node:os";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+const HELP = `Usage: make bench-mesh ARGS="[--rounds 3] [--seconds 3]"
+
+Calls echo servers (286 bytes each way) with bare grpc-js and its round_robin, with the mesh over grpc-js channels and with the
+mesh over its own connection, in turn, and prints medians and ratios as markdown: 64 calls at a time, one at a time, one server
+of three 20 times slower, and one of three frozen.
+`;
+
+const KINDS = ["bare", "grpc-js", "http2"] as const;
+type Kind = (typeof KINDS)[number];
+type Result = { calls: number; failures: number; tookS: number; cpuUs: number; p50Ms: number; p99Ms: number };
+type Scenario = { title: string; delaysMs: number[]; wide: number; isOneFrozen?: boolean };
+
+const SCENARIOS: readonly Scenario[] = [
+  { title: "two servers, 64 calls at a time", delaysMs: [0, 0], wide: 64 },
+  { title: "two servers, one call at a time", delaysMs: [0, 0], wide: 1 },
+  { title: "three servers of 5 ms, 20 calls at a time", delaysMs: [5, 5, 5], wide: 20 },
+  { title: "one of three 20 times slower", delaysMs: [5, 5, 100], wide: 20 },
+  { title: "two healthy of 5 ms", delaysMs: [5, 5], wide: 20 },
+  { title: "one of three frozen", delaysMs: [5, 5, 5], wide: 20, isOneFrozen: true },
+];
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "3" },
+    seconds: { type: "string", default: "3" },
+    help: { type: "boolean" },
+  },
+});
+if (values.help) process.stdout.write(HELP);
+else {
+  process.stdout.write(`${cpus().length} cores, Node ${process.versions.node}, median of ${values.rounds} rounds\n`);
+  for (const scenario of SCENARIOS) await measure(scenario, Number(values.rounds), values.seconds);
+}
+
+async function measure(scenario: Scenario, rounds: number, seconds: string): Promise<void> {
+  const servers = await Promise.all(scenario.delaysMs.map(startServer));
+  const addresses = servers.map(({ address }) => address).join(",");
+  const results: Record<Kind, Result[]> = { bare: [], "grpc-js": [], http2: [] };
+  try {
+    for (let round = 0; round < rounds; round += 1)
+      for (const kind of KINDS) results[kind].push(await runClient(kind, addresses, scenario, seconds, servers));
+  } finally {
+    for (const { child } of servers) child.kill("SIGKILL");
+  }
+  print(scenario.title, results);
+}
+
+async function startServer(delayMs: number): Promise<{ child: ChildProcess; address: string }> {
+  const child = spawn(process.execPath, [script("server.ts"), String(delayMs)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  return { child, address: await firstLine(child) };
+}
+
+async function runClient(
+  kind: Kind,
+  addresses: string,
+  { wide, isOneFrozen }: Scenario,
+  seconds: string,
+  servers: readonly { child: ChildProcess }[],
+): Promise<Result> {
+  const args = [script("client.ts"), kind, addresses, String(wide), seconds];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const frozen = isOneFrozen ? servers.at(-1)?.child : undefined;
+  const timer = setTimeout(() => frozen?.kill("SIGSTOP"), 800); // While the client still warms up, its connections made.
+  const line = await firstLine(child);
+  clearTimeout(timer);
+  frozen?.kill("SIGCONT");
+  return JSON.parse(line) as Result;
+}
+
+async function firstLine(child: ChildProcess): Promise<string> {
+  if (child.stdout === null) throw new Error("no output");
+  const [line] = (await once(createInterface(child.stdout), "line")) as [string];
+  return line;
+}
+
+function print(title: string, results: Record<Kind, Result[]>): void {
+  const of = (kind: Kind, value: (result: Result) => number) => median(results[kind].map(value));
+  const perSecond = ({ calls, failures, tookS }: Result) => (calls - failures) / tookS;
+  process.stdout.write(
+    `\n**${title}**\n\n| client | CPU µs a call | × | answered/s | × | p50 ms | p99 ms | failed |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n`,
+  );
+  for (const kind of KINDS) {
+    const ratio = (value: (result: Result) => number) => (of(kind, value) / of("bare", value)).toFixed(2);
+    const name = kind === "bare" ? "bare grpc-js, round_robin" : `mesh over ${kind}`;
+    const figures = [
+      of(kind, ({ cpuUs }) => cpuUs).toFixed(0),
+      ratio(({ cpuUs }) => cpuUs),
+      of(kind, perSecond).toFixed(0),
+      ratio(perSecond),
+      of(kind, ({ p50Ms }) => p50Ms).toFixed(2),
+      of(kind, ({ p99Ms }) => p99Ms).toFixed(2),
+      of(kind, ({ failures }) => failures),
+    ];
+    process.stdout.write(`| ${name} | ${figures.join(" | ")} |\n`);
+  }
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? 0;
+}
+
+function script(name: string): string {
+  return fileURLToPath(new URL(name, import.meta.url));
+}
