@@ -1,8 +1,10 @@
-/** Writes the documents that are generated from the code: `node test/tidy/main.ts`. */
+/** Writes the files that are generated from the code: `node test/tidy/main.ts`. */
 import { writeFileSync } from "node:fs";
+import { policySchema } from "@ordermesh/mesh/policy";
 import { renderConfig, renderTelemetry } from "./generated-docs.ts";
 import { listFiles, ROOT } from "./sources.ts";
 
 writeFileSync(`${ROOT}docs/telemetry.md`, renderTelemetry(listFiles()));
 writeFileSync(`${ROOT}docs/config.md`, await renderConfig());
-process.stdout.write("wrote docs/telemetry.md and docs/config.md\n");
+writeFileSync(`${ROOT}packages/mesh/policy.schema.json`, `${JSON.stringify(policySchema(), null, 2)}\n`);
+process.stdout.write("wrote docs/telemetry.md, docs/config.md and packages/mesh/policy.schema.json\n");

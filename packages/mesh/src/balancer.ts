@@ -2,12 +2,17 @@
 import type { Random } from "./clock.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { EndpointHealth } from "./endpoint-health.ts";
+import { hash32 } from "./hash.ts";
 
 /** An endpoint with what its connection does and what is known of it. */
 export type Candidate = { readonly endpoint: Endpoint; readonly isFailing: boolean; readonly health: EndpointHealth };
 
 /** One attempt: the addresses of this call's earlier attempts, and what a sticky choice depends on. */
-export type Choice = { readonly tried: ReadonlySet<string>; readonly nowMs: number; readonly hashKey?: string };
+export type Choice = {
+  readonly tried: ReadonlySet<string>;
+  readonly nowMs: number;
+  readonly hashKey?: string | undefined;
+};
 
 export type Balancer = {
   /**
@@ -141,14 +146,5 @@ function best<C>(from: readonly C[], rankOf: (candidate: C) => number): C {
 
 /** Weighted rendezvous hashing: the share of keys that a name wins is its weight's. */
 function rank(text: string, weight: number): number {
-  return -weight / Math.log((hash(text) + 1) / 4_294_967_297);
-}
-
-/** 32 bits, FNV-1a with murmur3's finaliser: names that differ in one digit have to be far apart. */
-function hash(text: string): number {
-  let value = 0x811c9dc5;
-  for (let index = 0; index < text.length; index += 1) value = Math.imul(value ^ text.charCodeAt(index), 0x01000193);
-  value = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
-  value = Math.imul(value ^ (value >>> 13), 0xc2b2ae35);
-  return (value ^ (value >>> 16)) >>> 0;
+  return -weight / Math.log((hash32(text) + 1) / 4_294_967_297);
 }

@@ -5,7 +5,7 @@ import { ManualClock } from "./manual-clock.ts";
 
 const newLimit = () => {
   const clock = new ManualClock();
-  return { clock, limit: new CallLimit(clock, { inFlight: 1, queued: 2 }) };
+  return { clock, limit: new CallLimit(clock, () => ({ inFlight: 1, queued: 2 })) };
 };
 
 test("calls beyond the limit wait in their order", async () => {

@@ -8,12 +8,13 @@ export const CALL_LIMIT: CallLimitPolicy = { inFlight: 1_024, queued: 1_024 };
 
 export class CallLimit {
   readonly #clock: Clock;
-  readonly #policy: CallLimitPolicy;
+  readonly #policy: () => CallLimitPolicy;
   #inFlight = 0;
   /** In the order of their arrival. */
   readonly #queue = new Set<() => void>();
 
-  constructor(clock: Clock, policy: CallLimitPolicy) {
+  /** `policy` is asked each time: it may change. */
+  constructor(clock: Clock, policy: () => CallLimitPolicy) {
     this.#clock = clock;
     this.#policy = policy;
   }
@@ -28,14 +29,14 @@ export class CallLimit {
 
   /** True when the call may go ahead at once; it has to `leave`. Otherwise it has to `wait`. */
   tryEnter(): boolean {
-    if (this.#inFlight >= this.#policy.inFlight || this.#queue.size > 0) return false;
+    if (this.#inFlight >= this.#policy().inFlight || this.#queue.size > 0) return false;
     this.#inFlight += 1;
     return true;
   }
 
   /** Resolves when it is this call's turn. @throws MeshError exhausted TOO_MANY_CALLS, deadline DEADLINE_EXCEEDED, cancelled CALL_CANCELLED */
   async wait(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
-    if (this.#queue.size >= this.#policy.queued)
+    if (this.#queue.size >= this.#policy().queued)
       throw new MeshError("exhausted", "TOO_MANY_CALLS", "too many calls to this service wait already");
     const turn = new AbortController();
     let isMine = false;

@@ -1,88 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ECHO, type Echo } from "../test/echo.ts";
-import { anEndpoint, newMetrics, silent } from "../test/fixtures.ts";
-import { roundRobin } from "./balancer.ts";
+import { A, ASK, addressesOf, B, failure, newClient, OK, UNAVAILABLE } from "../test/scripted-client.ts";
 import { createClient } from "./client.ts";
-import type { Clock } from "./clock.ts";
-import type { Attempt, Connection, ConnectionState } from "./connection.ts";
 import { type CallContext, runInContext, traceId } from "./context.ts";
-import { endpointKey } from "./endpoint.ts";
-import { EndpointTable } from "./endpoint-table.ts";
-import { type ErrorKind, MeshError } from "./errors.ts";
-import { MemoryStore } from "./memory-store.ts";
-import { Target } from "./target.ts";
-
-type Outcome = Echo | MeshError;
-type Made = { readonly address: string; readonly attempt: Attempt };
-
-/** A client of `echo` at endpoints a, b, c… whose attempts end as `outcomes` say, in turn; the last one repeats. */
-async function newClient({ outcomes = [{ text: "ok" }] as Outcome[], endpoints = ["a", "b"], attemptMs = 0 } = {}) {
-  const slept: number[] = [];
-  let nowMs = 1_000;
-  const clock: Clock = {
-    nowMs: () => nowMs,
-    wallMs: () => nowMs,
-    sleep: async (ms) => {
-      slept.push(ms);
-      nowMs += ms;
-    },
-  };
-  const store = new MemoryStore(clock);
-  const metrics = newMetrics();
-  const table = new EndpointTable({ store, prefix: "/mesh", clock, log: silent, metrics });
-  const add = (instance: string, fields = {}) => {
-    const endpoint = anEndpoint(instance, fields);
-    store.put(endpointKey("/mesh", endpoint), JSON.stringify(endpoint));
-  };
-  for (const instance of endpoints) add(instance);
-  await Promise.resolve();
-
-  const made: Made[] = [];
-  const connections: (Connection & { state: ConnectionState })[] = [];
-  const connect = (address: string): Connection => {
-    const connection = {
-      address,
-      state: "ready" as ConnectionState,
-      inFlight: 0,
-      unary: async (attempt: Attempt) => {
-        made.push({ address, attempt });
-        nowMs += attemptMs;
-        const outcome = outcomes[Math.min(made.length, outcomes.length) - 1];
-        if (outcome instanceof MeshError) throw outcome;
-        return outcome;
-      },
-      async *serverStream(attempt: Attempt) {
-        made.push({ address, attempt });
-        for (const outcome of outcomes) {
-          if (outcome instanceof MeshError) throw outcome;
-          yield outcome;
-        }
-      },
-      close() {
-        connection.state = "closed";
-      },
-    };
-    connections.push(connection);
-    return connection;
-  };
-  const random = () => 0.5;
-  const own = { caller: "shop", instance: "shop-1", zone: "" };
-  const target = new Target("echo", roundRobin(0), { table, connect, clock, random, metrics, ...own });
-  const statuses = async () =>
-    (await metrics.calls.get()).values
-      .filter(({ metricName }) => metricName?.endsWith("_count"))
-      .map(({ labels, value }) => `${labels.rpc_method} ${labels.rpc_status_code} ${value}`);
-  return { client: createClient(ECHO, target), made, slept, store, add, connections, statuses, clock };
-}
-
-const failure = (kind: ErrorKind) => new MeshError(kind, `TEST_${kind.toUpperCase().replace("-", "_")}`, kind);
-const UNAVAILABLE = failure("unavailable");
-const OK: Echo = { text: "ok" };
-const ASK: Echo = { text: "?" };
-const addressesOf = (made: readonly Made[]) => made.map(({ address }) => address);
-const A = anEndpoint("a").address;
-const B = anEndpoint("b").address;
+import type { Target } from "./target.ts";
 
 test("a method that may be repeated is tried at another endpoint when nobody answered", async () => {
   const { client, made, statuses } = await newClient({ outcomes: [UNAVAILABLE, OK] });

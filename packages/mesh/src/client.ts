@@ -1,6 +1,8 @@
 /** The promise client: a deadline always, retries of what may be repeated, each attempt to an endpoint of its own choice. */
 import { childTraceparent, currentContext } from "./context.ts";
 import { isKind, MeshError } from "./errors.ts";
+import type { Peer } from "./peer.ts";
+import type { Policy } from "./policy.ts";
 import {
   type AnyMethod,
   type CallOptions,
@@ -14,9 +16,8 @@ import type { Target } from "./target.ts";
 const DEFAULT_TIMEOUT_MS = 1_000;
 /** Kept back for our own answer when a deadline is passed on. */
 const DEADLINE_MARGIN_MS = 5;
-const MAX_ATTEMPTS = 3;
-const MIN_BACKOFF_MS = 25;
-const MAX_BACKOFF_MS = 250;
+const NO_HEADERS: Readonly<Record<string, string>> = {};
+const LATE = Symbol("late");
 
 /** A method as a client calls it. */
 type BoundMethod = {
@@ -52,18 +53,20 @@ class Call {
   readonly #options: CallOptions;
   readonly #startedMs: number;
   readonly #signal: AbortSignal | undefined;
+  readonly #policy: Policy;
   readonly #tried = new Set<string>();
 
   constructor(target: Target, bound: BoundMethod, options: CallOptions) {
     this.#target = target;
     this.#bound = bound;
     this.#options = options;
+    this.#policy = target.policy(bound.method.name);
     this.#startedMs = target.dependencies.clock.nowMs();
     this.#signal = signalOf(options);
   }
 
   async unary(request: unknown): Promise<unknown> {
-    const endsMs = this.#endMs(this.#bound.timeoutMs);
+    const endsMs = this.#endMs(this.#policy.timeoutMs ?? this.#bound.timeoutMs);
     let code = "OK";
     try {
       return await this.#target.admit(this.#remaining(endsMs), this.#signal, () => this.#attempts(request, endsMs));
@@ -83,7 +86,8 @@ class Call {
     let code = "CANCELLED"; // A stream that neither ends nor fails was left by its reader.
     try {
       const waitMs = Math.min(this.#remaining(endsMs), DEFAULT_TIMEOUT_MS);
-      const { connection } = await this.#target.choose(waitMs, signal, this.#tried);
+      await this.#disturb(endsMs);
+      const { connection } = await this.#choose(waitMs, signal);
       const timeoutMs = this.#remaining(endsMs);
       yield* connection.serverStream({ path, method, request, headers: this.#headers(), timeoutMs, signal });
       code = "OK";
@@ -96,27 +100,81 @@ class Call {
   }
 
   async #attempts(request: unknown, endsMs: number): Promise<unknown> {
-    const { path, method } = this.#bound;
-    const target = this.#target;
-    const signal = this.#signal;
-    for (let attempt = 1; ; attempt += 1) {
-      const peer = await target.choose(this.#remaining(endsMs), signal, this.#tried);
-      const timeoutMs = this.#remaining(endsMs);
-      const once = { path, method, request, headers: this.#headers(), timeoutMs, signal };
+    const { attempts } = this.#policy.retries;
+    for (let attempt = 1; ; attempt += 1)
       try {
-        return await target.attempt(peer, timeoutMs, () => peer.connection.unary(once));
+        return this.#isHedged ? await this.#hedged(request, endsMs) : await this.#once(request, endsMs, this.#signal);
       } catch (error) {
-        if (attempt === MAX_ATTEMPTS || !isRetryable(error, method) || signal?.aborted) throw error;
-        this.#tried.add(peer.endpoint.address);
-        if (!target.mayRetry() || !(await this.#backOff(attempt, endsMs))) throw error;
+        if (attempt === attempts || !this.#isRetryable(error, endsMs) || this.#signal?.aborted) throw error;
+        if (!this.#target.mayRetry(this.#policy) || !(await this.#backOff(attempt, endsMs))) throw error;
       }
+  }
+
+  async #once(request: unknown, endsMs: number, signal: AbortSignal | undefined): Promise<unknown> {
+    const { path, method } = this.#bound;
+    await this.#disturb(endsMs);
+    const peer = await this.#choose(this.#remaining(endsMs), signal);
+    const timeoutMs = Math.min(
+      this.#remaining(endsMs),
+      this.#policy.retries.perTryTimeoutMs ?? Number.POSITIVE_INFINITY,
+    );
+    const attempt = { path, method, request, headers: this.#headers(), timeoutMs, signal };
+    return await this.#target.attempt(peer, timeoutMs, () => peer.connection.unary(attempt));
+  }
+
+  get #isHedged(): boolean {
+    return this.#policy.hedging !== undefined && this.#bound.method.options.idempotencyLevel !== undefined;
+  }
+
+  /** A second attempt elsewhere when the first keeps us waiting; the first answer counts, the other attempt is cancelled. */
+  async #hedged(request: unknown, endsMs: number): Promise<unknown> {
+    const { delayMs = 0 } = this.#policy.hedging ?? {};
+    const done = new AbortController();
+    const signal = this.#signal === undefined ? done.signal : AbortSignal.any([this.#signal, done.signal]);
+    const first = this.#once(request, endsMs, signal);
+    try {
+      const late = this.#target.dependencies.clock.sleep(delayMs, signal).then(() => LATE);
+      const winner = await Promise.race([first, late]);
+      if (winner !== LATE) return winner;
+      if (!this.#target.mayRetry(this.#policy)) return await first;
+      return await Promise.any([first, this.#once(request, endsMs, signal)]);
+    } catch (error) {
+      throw error instanceof AggregateError ? error.errors[0] : error;
+    } finally {
+      done.abort();
     }
+  }
+
+  /** What an operator has injected: a pause, an error, or both. @throws MeshError FAULT_INJECTED */
+  async #disturb(endsMs: number): Promise<void> {
+    const fault = this.#target.fault(this.#bound.method.name);
+    if (fault === undefined) return;
+    const { delayMs = 0, abort } = fault;
+    if (delayMs > 0)
+      await this.#target.dependencies.clock.sleep(Math.min(delayMs, this.#remaining(endsMs)), this.#signal);
+    if (abort !== undefined) throw new MeshError(abort, "FAULT_INJECTED", "a fault rule aborted the attempt");
+  }
+
+  async #choose(timeoutMs: number, signal: AbortSignal | undefined): Promise<Peer> {
+    const asked = { policy: this.#policy, headers: this.#options.headers ?? NO_HEADERS, tried: this.#tried };
+    const peer = await this.#target.choose(timeoutMs, signal, asked);
+    this.#tried.add(peer.endpoint.address);
+    return peer;
+  }
+
+  /** Only what may be repeated, and only when nobody answered (AIP-194) or a single attempt took too long. */
+  #isRetryable(error: unknown, endsMs: number): boolean {
+    if (this.#bound.method.options.idempotencyLevel === undefined) return false;
+    const { clock } = this.#target.dependencies;
+    const isTryOver = this.#policy.retries.perTryTimeoutMs !== undefined && clock.nowMs() < endsMs;
+    return isKind(error, "unavailable") || (isTryOver && isKind(error, "deadline"));
   }
 
   /** Sleeps before the next attempt; false when the deadline would pass meanwhile. */
   async #backOff(attempt: number, endsMs: number): Promise<boolean> {
     const { clock, random } = this.#target.dependencies;
-    const waitMs = random() * Math.min(MIN_BACKOFF_MS * 2 ** (attempt - 1), MAX_BACKOFF_MS);
+    const { backoffBaseMs, backoffMaxMs } = this.#policy.retries;
+    const waitMs = random() * Math.min(backoffBaseMs * 2 ** (attempt - 1), backoffMaxMs);
     if (clock.nowMs() + waitMs >= endsMs) return false;
     await clock.sleep(waitMs, this.#signal);
     return true;
@@ -138,7 +196,7 @@ class Call {
   #headers(): Record<string, string> {
     const { random, caller } = this.#target.dependencies;
     const traceparent = childTraceparent(this.#options.traceparent ?? currentContext()?.traceparent, random);
-    return { traceparent, "x-mesh-caller": caller };
+    return { ...this.#options.headers, traceparent, "x-mesh-caller": caller };
   }
 
   #observe(code: string): void {
@@ -157,9 +215,4 @@ function signalOf({ signal }: CallOptions): AbortSignal | undefined {
   const inherited = currentContext()?.signal;
   if (signal === undefined || inherited === undefined) return signal ?? inherited;
   return AbortSignal.any([signal, inherited]);
-}
-
-/** Only what may be repeated, and only when nobody answered (AIP-194). */
-function isRetryable(error: unknown, method: AnyMethod): boolean {
-  return method.options.idempotencyLevel !== undefined && isKind(error, "unavailable");
 }

@@ -1,6 +1,5 @@
 /** The mesh of one process: clients that find their services, and the registration of its own. Wires the other files. */
 import type { Registry } from "prom-client";
-import { leastLoadedOfTwo } from "./balancer.ts";
 import { createClient } from "./client.ts";
 import type { Clock, Random } from "./clock.ts";
 import { type LiveConfig, watchConfig } from "./config-watch.ts";
@@ -9,6 +8,7 @@ import { EndpointTable } from "./endpoint-table.ts";
 import { connectHttp2 } from "./http2-connection.ts";
 import type { MeshLog } from "./log.ts";
 import { createMeshMetrics, type MeshMetrics } from "./metrics.ts";
+import { PolicyTable } from "./policy-table.ts";
 import { Registrar } from "./registrar.ts";
 import type { MeshClient, ServiceDefinition } from "./service-definition.ts";
 import type { Store } from "./store.ts";
@@ -38,6 +38,7 @@ export class Mesh {
   readonly #metrics: MeshMetrics;
   readonly #store: Store;
   readonly #table: EndpointTable;
+  readonly #policies: PolicyTable;
   readonly #targets = new Map<string, Target>();
 
   constructor(options: MeshOptions) {
@@ -46,6 +47,7 @@ export class Mesh {
     this.#metrics = createMeshMetrics(options.registry, clock);
     this.#store = options.connectStore(this.#metrics);
     this.#table = new EndpointTable({ store: this.#store, prefix, clock, log, metrics: this.#metrics });
+    this.#policies = new PolicyTable({ store: this.#store, prefix, clock, log, metrics: this.#metrics });
     this.registrar = new Registrar({ store: this.#store, prefix, clock, random, log, metrics: this.#metrics });
   }
 
@@ -65,7 +67,14 @@ export class Mesh {
   debug(): unknown {
     const targets = [...this.#targets.values()].map((target) => target.debug());
     const endpoints = Object.fromEntries(this.#table.services);
-    return { revision: String(this.#table.revision), registration: this.registrar.state.kind, endpoints, targets };
+    const policy = { revision: String(this.#policies.revision), faults: this.#policies.faults };
+    return {
+      revision: String(this.#table.revision),
+      policy,
+      registration: this.registrar.state.kind,
+      endpoints,
+      targets,
+    };
   }
 
   /** Leaves the registry if that has not happened yet, and lets go of everything. */
@@ -73,6 +82,7 @@ export class Mesh {
     await this.registrar.deregister();
     for (const target of this.#targets.values()) target.close();
     this.#table.close();
+    this.#policies.close();
     this.#store.close();
   }
 
@@ -82,8 +92,8 @@ export class Mesh {
     const { clock, random, connect = connectHttp2, service: caller, zone = "" } = this.#options;
     const { instance = `${caller}-${Math.floor(random() * 1e9)}` } = this.#options;
     const own = { caller, instance, zone, clock, random, metrics: this.#metrics };
-    const dependencies: Dependencies = { table: this.#table, connect, ...own };
-    const made = new Target(service, leastLoadedOfTwo(random), dependencies);
+    const dependencies: Dependencies = { table: this.#table, policies: this.#policies, connect, ...own };
+    const made = new Target(service, dependencies);
     this.#targets.set(service, made);
     return made;
   }

@@ -20,6 +20,10 @@ export type MeshMetrics = StoreMetrics & {
   readonly endpoints: Gauge<"service">;
   readonly badEndpoints: Counter;
   readonly leaseRenewals: Counter<"result">;
+  readonly policyRevision: Gauge;
+  readonly policyRejected: Counter;
+  readonly faultRules: Gauge;
+  readonly faults: Counter<"server_address" | "kind">;
   readonly configRevision: Gauge;
   readonly configRejected: Counter;
 };
@@ -45,6 +49,7 @@ export function createMeshMetrics(registry: Registry, clock: Clock): MeshMetrics
       registers,
     }),
     ...createCallMetrics(registry),
+    ...createPolicyMetrics(registry),
     endpoints: new Gauge({
       name: "mesh_registry_endpoints",
       help: "Endpoints known for a service",
@@ -70,6 +75,35 @@ export function createMeshMetrics(registry: Registry, clock: Clock): MeshMetrics
     configRejected: new Counter({
       name: "mesh_config_rejected_total",
       help: "Live configuration documents that were refused; the last good one stays",
+      registers,
+    }),
+  };
+}
+
+type PolicyMetrics = Pick<MeshMetrics, "policyRevision" | "policyRejected" | "faultRules" | "faults">;
+
+function createPolicyMetrics(registry: Registry): PolicyMetrics {
+  const registers = [registry];
+  return {
+    policyRevision: new Gauge({
+      name: "mesh_policy_applied_revision",
+      help: "Store revision of the traffic policy that is applied; 0 before the first",
+      registers,
+    }),
+    policyRejected: new Counter({
+      name: "mesh_policy_rejected_total",
+      help: "Policy documents and fault rules that were refused; the last good ones stay",
+      registers,
+    }),
+    faultRules: new Gauge({
+      name: "mesh_fault_rules",
+      help: "Fault rules that are known, expired ones too",
+      registers,
+    }),
+    faults: new Counter({
+      name: "mesh_faults_injected_total",
+      help: "Attempts that were delayed or aborted by a fault rule",
+      labelNames: ["server_address", "kind"],
       registers,
     }),
   };

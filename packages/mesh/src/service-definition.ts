@@ -35,6 +35,8 @@ export type CallOptions = {
   readonly signal?: AbortSignal;
   /** Upper bound of this call with all its attempts; what remains of the current call's deadline lowers it. */
   readonly timeoutMs?: number;
+  /** Metadata to send along, lower-case names and ASCII values; routes, splits and consistent hashing look at it. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Trace to continue instead of the current call's. */
   readonly traceparent?: string;
 };

@@ -1,23 +1,26 @@
 /** All calls to one service: its peers, which of them an attempt goes to, and how many calls and retries there may be. */
-import { type Balancer, preferZone, subset } from "./balancer.ts";
-import { CALL_LIMIT, CallLimit } from "./call-limit.ts";
+import { type Balancer, consistentHash, leastLoadedOfTwo, preferZone, roundRobin, subset } from "./balancer.ts";
+import { CallLimit } from "./call-limit.ts";
 import type { Clock, Random } from "./clock.ts";
 import type { Connect } from "./connection.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { EJECTION, EndpointHealth, type Outcome } from "./endpoint-health.ts";
+import { EndpointHealth, type Outcome } from "./endpoint-health.ts";
 import type { EndpointTable } from "./endpoint-table.ts";
 import { MeshError } from "./errors.ts";
+import { type FaultRule, faultFor } from "./fault-rule.ts";
 import type { MeshMetrics } from "./metrics.ts";
 import { Peer } from "./peer.ts";
-import { RETRY_BUDGET, RetryBudget } from "./retry-budget.ts";
+import type { Policy } from "./policy.ts";
+import type { PolicyTable } from "./policy-table.ts";
+import { RetryBudget } from "./retry-budget.ts";
+import { chooseVersion } from "./split.ts";
 
-/** At least this share of a service's endpoints stays in, whatever they do. */
-const LEAST_IN = 0.5;
 /** A deadline shorter than this says more about the caller than about the endpoint. */
 const TELLING_DEADLINE_MS = 100;
 
 export type Dependencies = {
   readonly table: EndpointTable;
+  readonly policies: PolicyTable;
   readonly connect: Connect;
   readonly clock: Clock;
   readonly random: Random;
@@ -29,23 +32,50 @@ export type Dependencies = {
   readonly zone: string;
 };
 
+/** What the choice of an endpoint depends on: the call's policy, its metadata, and the addresses of its earlier attempts. */
+export type Asked = {
+  readonly policy: Policy;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly tried: ReadonlySet<string>;
+};
+
 export class Target {
   readonly service: string;
   readonly dependencies: Dependencies;
-  readonly #balancer: Balancer;
+  readonly #balancers: Readonly<Record<Policy["balancing"]["algorithm"], Balancer>>;
   readonly #limit: CallLimit;
   readonly #budget = new RetryBudget();
   /** By instance: a new instance at a known address does not inherit the old one's reconnection back-off. */
   #peers: ReadonlyMap<string, Peer> = new Map();
   #candidates: readonly Peer[] = [];
 
-  constructor(service: string, balancer: Balancer, dependencies: Dependencies) {
+  constructor(service: string, dependencies: Dependencies) {
+    const { clock, random } = dependencies;
     this.service = service;
     this.dependencies = dependencies;
-    this.#balancer = balancer;
-    this.#limit = new CallLimit(dependencies.clock, CALL_LIMIT);
+    this.#balancers = {
+      "least-loaded-of-two": leastLoadedOfTwo(random),
+      "round-robin": roundRobin(Math.floor(random() * 1_000)),
+      "consistent-hash": consistentHash(leastLoadedOfTwo(random)),
+    };
+    this.#limit = new CallLimit(clock, () => this.policy("").limits);
     dependencies.table.onChange(() => this.#update(dependencies.table.of(service)));
     this.#update(dependencies.table.of(service));
+  }
+
+  policy(methodName: string): Policy {
+    return this.dependencies.policies.of(this.service, methodName);
+  }
+
+  /** The fault that an operator has for this attempt, if any; counted. */
+  fault(methodName: string): FaultRule | undefined {
+    const { policies, clock, random, caller, metrics } = this.dependencies;
+    if (policies.faults.length === 0) return undefined;
+    const call = { service: this.service, method: methodName, caller };
+    const rule = faultFor(policies.faults, call, clock.wallMs(), random);
+    const kind = rule?.abort ?? "delay";
+    if (rule !== undefined) metrics.faults.inc({ server_address: this.service, kind });
+    return rule;
   }
 
   /** Runs a call when it is its turn. @throws MeshError exhausted TOO_MANY_CALLS and what `work` throws */
@@ -65,14 +95,13 @@ export class Target {
   }
 
   /** Waits for a first endpoint until the time is over. @throws MeshError unavailable NO_ENDPOINTS, cancelled CALL_CANCELLED */
-  async choose(timeoutMs: number, signal: AbortSignal | undefined, tried: ReadonlySet<string>): Promise<Peer> {
-    const { table, zone, clock } = this.dependencies;
+  async choose(timeoutMs: number, signal: AbortSignal | undefined, asked: Asked): Promise<Peer> {
+    const { table } = this.dependencies;
     if (this.#candidates.length === 0) await table.waitFor(this.service, timeoutMs, signal);
     if (signal?.aborted) throw new MeshError("cancelled", "CALL_CANCELLED", "the caller cancelled the call");
     if (this.#candidates.length === 0)
       throw new MeshError("unavailable", "NO_ENDPOINTS", `no endpoint of ${this.service} is registered`);
-    const nowMs = clock.nowMs();
-    return this.#balancer.pick(preferZone(this.#candidates, zone, nowMs), { tried, nowMs });
+    return this.#pick(asked);
   }
 
   /** Runs one attempt at `peer` and learns from how it ends. */
@@ -91,9 +120,9 @@ export class Target {
   }
 
   /** True when one more retry is within the budget. */
-  mayRetry(): boolean {
+  mayRetry({ retries }: Policy): boolean {
     const { clock, metrics } = this.dependencies;
-    const may = this.#budget.tryRetry(clock.nowMs(), RETRY_BUDGET);
+    const may = this.#budget.tryRetry(clock.nowMs(), retries);
     (may ? metrics.retries : metrics.retriesRefused).inc({ server_address: this.service });
     return may;
   }
@@ -112,21 +141,35 @@ export class Target {
     return { service: this.service, inFlight, queued, connections };
   }
 
+  #pick({ policy, headers, tried }: Asked): Peer {
+    const { zone, clock, random } = this.dependencies;
+    const { algorithm, hashHeader, preferZone: isLocalFirst } = policy.balancing;
+    const nowMs = clock.nowMs();
+    const version = chooseVersion(policy, headers, random);
+    const ofVersion = this.#candidates.filter(({ endpoint }) => version === undefined || endpoint.version === version);
+    const candidates = ofVersion.length > 0 ? ofVersion : this.#candidates; // A version that is nowhere fails no call.
+    const near = isLocalFirst ? preferZone(candidates, zone, nowMs) : candidates;
+    const hashKey = hashHeader === undefined ? undefined : headers[hashHeader];
+    return this.#balancers[algorithm].pick(near, { tried, nowMs, hashKey });
+  }
+
   #learn(peer: Peer, outcome: Outcome, startedMs: number): void {
     const { clock, metrics } = this.dependencies;
     const nowMs = clock.nowMs();
     const { health } = peer;
-    if (!health.end(outcome, nowMs - startedMs, nowMs, EJECTION) || !this.#canSpare(peer, nowMs)) return;
-    health.eject(nowMs, EJECTION);
+    const { ejection } = this.policy("");
+    if (!health.end(outcome, nowMs - startedMs, nowMs, ejection)) return;
+    if (!this.#canSpare(peer, nowMs, ejection.maxShare)) return;
+    health.eject(nowMs, ejection);
     metrics.ejections.inc({ server_address: this.service });
   }
 
   /** One that is out already can stay out; another may go only while enough are left. */
-  #canSpare(peer: Peer, nowMs: number): boolean {
+  #canSpare(peer: Peer, nowMs: number, maxShare: number): boolean {
     const left = this.#candidates.filter(
       (other) => other !== peer && other.health.standing(nowMs).kind === "in",
     ).length;
-    return left > 0 && left >= Math.floor(this.#candidates.length * LEAST_IN);
+    return left > 0 && left >= Math.floor(this.#candidates.length * (1 - maxShare));
   }
 
   #update(endpoints: readonly Endpoint[]): void {
