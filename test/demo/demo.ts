@@ -33,7 +33,7 @@ export type DemoResult = {
 };
 
 /** A system of our own, which can be killed, or one that somebody else started, which is only loaded and judged. */
-export type Target = Pick<SystemState, "url" | "databases"> & { readonly system: System | undefined };
+export type Target = Pick<SystemState, "url" | "etcd" | "databases"> & { readonly system: System | undefined };
 
 export async function runDemo({ url, databases, system }: Target, options: DemoOptions): Promise<DemoResult> {
   const { orders, rate, seed, dir, say, progress } = options;

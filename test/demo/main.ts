@@ -7,9 +7,12 @@ import { readState } from "@ordermesh/local/preflight";
 import { progressTo } from "@ordermesh/local/progress";
 import { ROOT } from "@ordermesh/local/system";
 import { seeded } from "@ordermesh/mesh/seeded";
+import { CALL_FAULTS, putFaults } from "../harness/faults.ts";
 import { startTestSystem } from "../harness/test-system.ts";
 import { runDemo, type Target } from "./demo.ts";
 import { planKills } from "./kill-plan.ts";
+
+const FAULTS_LIFE_MS = 600_000;
 
 const BUGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "inbox-outside-transaction": {
@@ -28,6 +31,7 @@ at its worst moment, and Kafka and etcd once each, waits until nothing is on its
   --rate N      orders a second (default 25)
   --seed N      decides orders and kills (default 1)
   --join        load and judge the system that \`make start\` runs; nothing is killed
+  --faults      one call of twenty fails and one waits for 100 ms, by fault rules in etcd
   --bug NAME    plant a bug that must be found: ${Object.keys(BUGS).join(", ")}
   --help        this text
 
@@ -40,6 +44,7 @@ const { values } = parseArgs({
     rate: { type: "string", default: "25" },
     seed: { type: "string", default: "1" },
     join: { type: "boolean", default: false },
+    faults: { type: "boolean", default: false },
     bug: { type: "string" },
     help: { type: "boolean", default: false },
   },
@@ -73,6 +78,7 @@ async function demo(): Promise<number> {
     `Seed ${seed}: ${orders} orders at ${rate}/s at ${target.url}${values.bug === undefined ? "" : `, with the bug ${values.bug}`}.`,
   );
   try {
+    if (values.faults) await putFaults(target.etcd, CALL_FAULTS, FAULTS_LIFE_MS);
     const kills = planKills((orders / rate) * 1_000, seeded(seed));
     const { verdict, isAtRest } = await runDemo(target, { orders, rate, seed, kills, dir, say, progress });
     say("");
@@ -87,10 +93,12 @@ async function startOwn(name: string): Promise<Target> {
   const entries = BUGS[values.bug ?? ""] ?? {};
   const system = await startTestSystem(name, { progress: progressTo(process.stdout), entries });
   process.stdout.write(`Logs: ${system.logDir}\n`);
-  return { url: system.url, databases: system.state.databases, system };
+  return { url: system.url, etcd: system.state.etcd, databases: system.state.databases, system };
 }
 
 function joinRunning(): Target | undefined {
   const state = readState(join(ROOT, ".cache", "local", "system.json"));
-  return state === undefined ? undefined : { url: state.url, databases: state.databases, system: undefined };
+  return state === undefined
+    ? undefined
+    : { url: state.url, etcd: state.etcd, databases: state.databases, system: undefined };
 }

@@ -174,12 +174,9 @@ function connectionLost(): MeshError {
   return statusError(status.UNAVAILABLE, "the connection was lost");
 }
 
+/** The code that grpc-js has for it. */
 function notOneMessage(count: number): MeshError {
-  const code = count > 1 ? status.UNIMPLEMENTED : status.INTERNAL;
-  return statusError(
-    code,
-    count > 1 ? "a unary call was answered twice" : "a unary call was answered without a message",
-  );
+  return statusError(status.UNIMPLEMENTED, `a unary call was answered with ${count} messages`);
 }
 
 function deadlineExceeded(): MeshError {
