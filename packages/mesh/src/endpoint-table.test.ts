@@ -38,6 +38,18 @@ test("endpoints are listed by service, in the order of their instances, and go w
   assert.equal(await sum(metrics.endpoints), 1, "the gauge counts the other service's");
 });
 
+test("an endpoint whose document has not changed stays the same object", async () => {
+  const { clock, table, add, store } = newTable();
+  add("a");
+  await clock.advance(0);
+  const [before] = table.of("echo");
+  add("b");
+  add("a");
+  assert.equal(table.of("echo")[0], before);
+  store.put("/mesh/endpoints/echo/a", JSON.stringify(anEndpoint("a", { weight: 2 })));
+  assert.equal(table.of("echo")[0]?.weight, 2);
+});
+
 test("a bad document is skipped, reported once, and hurts no other", async () => {
   const { clock, store, metrics, add, instances } = newTable();
   store.put("/mesh/endpoints/echo/bad", "not json");

@@ -26,6 +26,8 @@ export class EndpointTable {
   #revision = 0n;
   /** By key: what the last snapshot holds. */
   #listed = new Map<string, Endpoint>();
+  /** Key to document of `#listed`: one that has not changed is not parsed again, and stays the same object. */
+  #documents: Snapshot["entries"] = new Map();
   /** By key: what the store held before it forgot, as far as it has not come back. */
   #forgotten = new Map<string, Endpoint>();
   /** Key to document of what could not be parsed, so that each is reported once. */
@@ -132,14 +134,16 @@ export class EndpointTable {
     const parsed = new Map<string, Endpoint>();
     const skipped = new Map<string, string>();
     for (const [key, document] of entries) {
+      const known = this.#documents.get(key) === document ? this.#listed.get(key) : undefined;
       try {
-        parsed.set(key, parseEndpoint(key, document));
+        parsed.set(key, known ?? parseEndpoint(key, document));
       } catch (error) {
         skipped.set(key, document);
         if (this.#skipped.get(key) !== document) this.#report(key, error);
       }
     }
     this.#skipped = skipped;
+    this.#documents = entries;
     return parsed;
   }
 
