@@ -107,7 +107,7 @@ class Http2Connection implements Connection {
     });
     this.#sessions.add(session);
     this.#state = { kind: "connecting", session };
-    const timer = setTimeout(() => session.destroy(), CONNECT_MS);
+    const timer = setTimeout(() => session.destroy(), CONNECT_MS).unref();
     session.once("remoteSettings", () => {
       clearTimeout(timer);
       if (this.#isCurrent(session)) this.#ready(session);
