@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { KafkaBus } from "@ordermesh/events/kafka";
 import { systemClock } from "@ordermesh/mesh/clock";
 import { createLogger } from "@ordermesh/runtime/log";
+import { Authority } from "./certificates.ts";
 import { freePorts } from "./part.ts";
 import { type Parts, type PartsOptions, prepareParts, startPart, stopParts } from "./parts.ts";
 import { createDatabase, databaseUrl } from "./postgres.ts";
@@ -28,6 +29,8 @@ export type SystemOptions = PartsOptions & {
   readonly envOf?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Another entry file for a service, relative to the repository: test wiring. */
   readonly entries?: Readonly<Record<string, string>>;
+  /** How long certificates of services hold, and how often they are renewed; an hour and every 20 minutes if not given. */
+  readonly certificates?: { readonly lifetimeMs: number; readonly renewEveryMs: number };
   /** The longest wait before a service that ended is started again; 10 s if not given. */
   readonly maxBackoffMs?: number;
   /** Waits before it starts a process, for tests of the order of starting. */
@@ -57,9 +60,11 @@ export class System {
   readonly #services: ReadonlyMap<string, Service>;
   readonly #databases: Readonly<Record<string, string>>;
   readonly #environment: string;
+  readonly #authority: Authority;
 
-  private constructor(parts: Parts, options: SystemOptions, ports: readonly number[]) {
+  private constructor(parts: Parts, authority: Authority, options: SystemOptions, ports: readonly number[]) {
     this.parts = parts;
+    this.#authority = authority;
     this.logDir = join(options.dir, "logs");
     this.#databases = databaseUrls(parts.postgres.address);
     this.#environment = options.serviceEnv?.MESH_ENVIRONMENT ?? "dev";
@@ -80,8 +85,8 @@ export class System {
   static async start(options: SystemOptions): Promise<System> {
     mkdirSync(options.dir, { recursive: true });
     const count = SERVICES.reduce((sum, { name }) => sum + (options.replicas?.[name] ?? 1), 1);
-    const [parts, ports] = await Promise.all([prepareParts(options), freePorts(count)]);
-    const system = new System(parts, options, ports);
+    const [parts, ports, authority] = await Promise.all([prepareParts(options), freePorts(count), certify(options)]);
+    const system = new System(parts, authority, options, ports);
     try {
       await options.progress("Starting etcd, Kafka, PostgreSQL and the services", () =>
         Promise.race([system.#startAll(options), untilGivenUp(options.signal)]),
@@ -153,6 +158,7 @@ export class System {
   /** Services first, so that they drain while their parts still answer. */
   async stop(): Promise<void> {
     await Promise.all([...this.#services.values()].map(({ process }) => process.stop(STOP_SERVICE_MS)));
+    this.#authority.close();
     await stopParts(this.parts);
   }
 
@@ -215,6 +221,7 @@ export class System {
       MESH_ENVIRONMENT: "dev",
       MESH_DRAIN_DELAY_MS: "500",
       MESH_ETCD_ENDPOINTS: etcd.address,
+      MESH_TLS_DIR: this.#authority.folderOf(spec.name),
       ...(spec.hasDatabase ? { MESH_POSTGRES_URL: this.databaseUrl(spec.name) } : {}),
       ...(spec.hasEvents ? { MESH_KAFKA_BROKERS: kafka.address } : {}),
       ...(spec.name === "storefront"
@@ -224,6 +231,14 @@ export class System {
       ...options.envOf?.[spec.name],
     };
   }
+}
+
+/** A certificate for each service, renewed until the system stops. */
+async function certify({ dir, certificates }: SystemOptions): Promise<Authority> {
+  const authority = await Authority.create(join(dir, "certificates"), certificates?.lifetimeMs);
+  await Promise.all(SERVICES.map(({ name }) => authority.issue(name)));
+  authority.keepRenewing(certificates?.renewEveryMs);
+  return authority;
 }
 
 async function untilGivenUp(signal?: AbortSignal): Promise<void> {

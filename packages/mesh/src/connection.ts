@@ -1,4 +1,5 @@
-/** The port to one connection, to one address. grpc-connection.ts implements it; callers choose above it. */
+/** The port to one connection, to one address. http2-connection.ts and grpc-connection.ts implement it; callers choose above it. */
+import type { PeerSecurity } from "./identity.ts";
 import type { AnyMethod } from "./service-definition.ts";
 
 export type ConnectionState = "idle" | "connecting" | "ready" | "failing" | "closed";
@@ -30,4 +31,5 @@ export type Connection = {
   close(): void;
 };
 
-export type Connect = (address: string) => Connection;
+/** With `security`, over mutual TLS and only to the service that it names. */
+export type Connect = (address: string, security?: PeerSecurity) => Connection;

@@ -2,6 +2,7 @@
 import { Client, connectivityState, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import type { Attempt, Connection, ConnectionState } from "./connection.ts";
 import { MeshError } from "./errors.ts";
+import { type Identity, type PeerSecurity, secureContextOf, whyNotServer } from "./identity.ts";
 import type { AnyMethod } from "./service-definition.ts";
 import { fromStatus } from "./status.ts";
 
@@ -31,23 +32,28 @@ type Serialisers = { readonly serialize: (value: unknown) => Buffer; readonly de
 
 const serialisers = new WeakMap<AnyMethod, Serialisers>();
 
-export function connectGrpc(address: string): Connection {
-  return new GrpcConnection(address);
+export function connectGrpc(address: string, security?: PeerSecurity): Connection {
+  return new GrpcConnection(address, security);
 }
+
+/** One channel; a renewed certificate asks for a new one, and the old one ends with its last call. */
+type Channel = { readonly client: Client; readonly identity: Identity | undefined; inFlight: number };
 
 class GrpcConnection implements Connection {
   readonly address: string;
-  readonly #client: Client;
+  readonly #security: PeerSecurity | undefined;
+  #channel: Channel;
   #inFlight = 0;
   #isClosing = false;
 
-  constructor(address: string) {
+  constructor(address: string, security?: PeerSecurity) {
     this.address = address;
-    this.#client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+    this.#security = security;
+    this.#channel = openChannel(address, security);
   }
 
   get state(): ConnectionState {
-    return STATES[this.#client.getChannel().getConnectivityState(false)];
+    return STATES[this.#channel.client.getChannel().getConnectivityState(false)];
   }
 
   get inFlight(): number {
@@ -56,16 +62,17 @@ class GrpcConnection implements Connection {
 
   unary(attempt: Attempt): Promise<unknown> {
     const { serialize, deserialize } = serialisersOf(attempt.method);
+    const channel = this.#begin();
     return new Promise((resolve, reject) => {
       const finish = (error: ServiceError | null, response: unknown) => {
         attempt.signal?.removeEventListener("abort", cancel);
-        this.#ended();
+        this.#ended(channel);
         if (error === null) resolve(response);
         else reject(toMeshError(error, attempt.signal));
       };
       const options = { deadline: Date.now() + attempt.timeoutMs };
       const metadata = toMetadata(attempt.headers);
-      const call = this.#client.makeUnaryRequest(
+      const call = channel.client.makeUnaryRequest(
         attempt.path,
         serialize,
         deserialize,
@@ -74,7 +81,6 @@ class GrpcConnection implements Connection {
         options,
         finish,
       );
-      this.#inFlight += 1;
       const cancel = () => call.cancel();
       attempt.signal?.addEventListener("abort", cancel, { once: true });
     });
@@ -84,7 +90,8 @@ class GrpcConnection implements Connection {
     const { serialize, deserialize } = serialisersOf(attempt.method);
     const options = Number.isFinite(attempt.timeoutMs) ? { deadline: Date.now() + attempt.timeoutMs } : {};
     const metadata = toMetadata(attempt.headers);
-    const call = this.#client.makeServerStreamRequest(
+    const channel = this.#begin();
+    const call = channel.client.makeServerStreamRequest(
       attempt.path,
       serialize,
       deserialize,
@@ -93,7 +100,6 @@ class GrpcConnection implements Connection {
       options,
     );
     const cancel = () => call.cancel();
-    this.#inFlight += 1;
     attempt.signal?.addEventListener("abort", cancel, { once: true });
     call.on("error", () => undefined); // The loop below reports it; after an early return nobody else listens.
     try {
@@ -103,19 +109,44 @@ class GrpcConnection implements Connection {
     } finally {
       attempt.signal?.removeEventListener("abort", cancel);
       call.cancel();
-      this.#ended();
+      this.#ended(channel);
     }
   }
 
   close(): void {
     this.#isClosing = true;
-    if (this.#inFlight === 0) this.#client.close();
+    if (this.#channel.inFlight === 0) this.#channel.client.close();
   }
 
-  #ended(): void {
-    this.#inFlight -= 1;
-    if (this.#isClosing && this.#inFlight === 0) this.#client.close();
+  #begin(): Channel {
+    if (!this.#isClosing && this.#channel.identity !== this.#security?.source.current) this.#renew();
+    this.#channel.inFlight += 1;
+    this.#inFlight += 1;
+    return this.#channel;
   }
+
+  #ended(channel: Channel): void {
+    this.#inFlight -= 1;
+    channel.inFlight -= 1;
+    const isOver = this.#isClosing || channel !== this.#channel;
+    if (isOver && channel.inFlight === 0) channel.client.close();
+  }
+
+  #renew(): void {
+    const old = this.#channel;
+    this.#channel = openChannel(this.address, this.#security);
+    if (old.inFlight === 0) old.client.close();
+  }
+}
+
+function openChannel(address: string, security: PeerSecurity | undefined): Channel {
+  const identity = security?.source.current;
+  if (security === undefined || identity === undefined)
+    return { client: new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS), identity, inFlight: 0 };
+  const checkServerIdentity = (_host: string, certificate: object) => whyNotServer(security, certificate);
+  const secured = credentials.createFromSecureContext(secureContextOf(identity), { checkServerIdentity });
+  const options = { ...CHANNEL_OPTIONS, "grpc.ssl_target_name_override": security.service };
+  return { client: new Client(address, secured, options), identity, inFlight: 0 };
 }
 
 /** A server that shuts down hard shows as CANCELLED; unless we cancelled, that is a lost connection. */

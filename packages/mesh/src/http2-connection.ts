@@ -9,6 +9,7 @@ import { jitter } from "./clock.ts";
 import type { Attempt, Connection, ConnectionState } from "./connection.ts";
 import type { MeshError } from "./errors.ts";
 import { streamOver, unaryOver } from "./http2-call.ts";
+import { type Identity, type PeerSecurity, secureContextOf, whyNotServer } from "./identity.ts";
 import { statusError } from "./status.ts";
 
 const MIN_BACKOFF_MS = 100;
@@ -29,12 +30,17 @@ type State =
   | { readonly kind: "failing"; readonly timer: NodeJS.Timeout }
   | { readonly kind: "closed" };
 
-export function connectHttp2(address: string): Connection {
-  return new Http2Connection(address);
+export function connectHttp2(address: string, security?: PeerSecurity): Connection {
+  return new Http2Connection(address, security);
 }
 
 class Http2Connection implements Connection {
   readonly address: string;
+  readonly #security: PeerSecurity | undefined;
+  /** That the current session was opened with. */
+  #identity: Identity | undefined;
+  /** Why the last session ended. */
+  #problem = "";
   #state: State = { kind: "idle" };
   #backoffMs = MIN_BACKOFF_MS;
   #inFlight = 0;
@@ -42,8 +48,9 @@ class Http2Connection implements Connection {
   /** All that are open, those that are being drained too. */
   readonly #sessions = new Set<ClientHttp2Session>();
 
-  constructor(address: string) {
+  constructor(address: string, security?: PeerSecurity) {
     this.address = address;
+    this.#security = security;
   }
 
   get state(): ConnectionState {
@@ -94,17 +101,17 @@ class Http2Connection implements Connection {
   #session({ signal }: Attempt): ClientHttp2Session {
     if (signal?.aborted) throw statusError(status.CANCELLED, "the caller cancelled the call");
     if (this.#isClosing) throw unavailable("the connection is closed");
-    if (this.#state.kind === "failing") throw unavailable(`${this.address} cannot be reached`);
+    if (this.#state.kind === "failing") throw unavailable(`${this.address} cannot be reached: ${this.#problem}`);
+    if (this.#state.kind === "ready" && this.#identity !== this.#security?.source.current)
+      this.#renew(this.#state.session);
     if (this.#state.kind === "idle") this.#connect();
     if ("session" in this.#state) return this.#state.session;
     throw unavailable(`${this.address} cannot be reached`);
   }
 
   #connect(): void {
-    const session = connect(`http://${this.address}`, {
-      settings: { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES },
-      maxSessionMemory: SESSION_MEMORY_MB,
-    });
+    this.#identity = this.#security?.source.current;
+    const session = openSession(this.address, this.#security);
     this.#sessions.add(session);
     this.#state = { kind: "connecting", session };
     const timer = setTimeout(() => session.destroy(), CONNECT_MS).unref();
@@ -113,7 +120,9 @@ class Http2Connection implements Connection {
       if (this.#isCurrent(session)) this.#ready(session);
     });
     session.once("connect", () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
-    session.on("error", () => undefined); // `close` follows, and the streams report it to their calls.
+    session.on("error", ({ message }) => {
+      this.#problem = message; // `close` follows, and the streams report it to their calls.
+    });
     session.once("goaway", () => this.#leave(session));
     session.once("close", () => {
       clearTimeout(timer);
@@ -137,6 +146,12 @@ class Http2Connection implements Connection {
     if (this.#isCurrent(session)) this.#state = { kind: "idle" };
   }
 
+  /** The certificate was renewed: new calls go over a session that uses it, and the old one ends with its last call. */
+  #renew(session: ClientHttp2Session): void {
+    this.#leave(session);
+    session.close();
+  }
+
   #lost(session: ClientHttp2Session): void {
     if (!this.#isCurrent(session)) return;
     const wasReady = this.#state.kind === "ready";
@@ -154,6 +169,18 @@ class Http2Connection implements Connection {
   #isCurrent(session: ClientHttp2Session): boolean {
     return "session" in this.#state && this.#state.session === session;
   }
+}
+
+function openSession(address: string, security: PeerSecurity | undefined): ClientHttp2Session {
+  const settings = { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES };
+  const options = { settings, maxSessionMemory: SESSION_MEMORY_MB };
+  if (security === undefined) return connect(`http://${address}`, options);
+  return connect(`https://${address}`, {
+    ...options,
+    secureContext: secureContextOf(security.source.current),
+    servername: security.service,
+    checkServerIdentity: (_host, certificate) => whyNotServer(security, certificate),
+  });
 }
 
 /** A peer that does not answer in time has frozen or is out of reach. */

@@ -6,8 +6,9 @@ import { type LiveConfig, watchConfig } from "./config-watch.ts";
 import type { Connect } from "./connection.ts";
 import { EndpointTable } from "./endpoint-table.ts";
 import { connectHttp2 } from "./http2-connection.ts";
+import type { IdentitySource } from "./identity.ts";
 import type { MeshLog } from "./log.ts";
-import { createMeshMetrics, type MeshMetrics } from "./metrics.ts";
+import { createMeshMetrics, type IdentityMetrics, type MeshMetrics } from "./metrics.ts";
 import { PolicyTable } from "./policy-table.ts";
 import { Registrar } from "./registrar.ts";
 import type { MeshClient, ServiceDefinition } from "./service-definition.ts";
@@ -30,10 +31,14 @@ export type MeshOptions = {
   readonly registry: Registry;
   /** How to reach one address; over our own http2 connection by default. */
   readonly connect?: Connect;
+  /** Makes calls go over mutual TLS; for instance `(metrics) => new IdentityFiles({ …, metrics })`. */
+  readonly openIdentity?: (metrics: IdentityMetrics) => IdentitySource;
 };
 
 export class Mesh {
   readonly registrar: Registrar;
+  /** Who this process is; undefined where calls go unencrypted. */
+  readonly identity: IdentitySource | undefined;
   readonly #options: MeshOptions;
   readonly #metrics: MeshMetrics;
   readonly #store: Store;
@@ -45,6 +50,7 @@ export class Mesh {
     const { clock, random, log, prefix } = options;
     this.#options = options;
     this.#metrics = createMeshMetrics(options.registry, clock);
+    this.identity = options.openIdentity?.(this.#metrics);
     this.#store = options.connectStore(this.#metrics);
     this.#table = new EndpointTable({ store: this.#store, prefix, clock, log, metrics: this.#metrics });
     this.#policies = new PolicyTable({ store: this.#store, prefix, clock, log, metrics: this.#metrics });
@@ -84,6 +90,7 @@ export class Mesh {
     this.#table.close();
     this.#policies.close();
     this.#store.close();
+    this.identity?.close();
   }
 
   #target(service: string): Target {
@@ -92,7 +99,13 @@ export class Mesh {
     const { clock, random, connect = connectHttp2, service: caller, zone = "" } = this.#options;
     const { instance = `${caller}-${Math.floor(random() * 1e9)}` } = this.#options;
     const own = { caller, instance, zone, clock, random, metrics: this.#metrics };
-    const dependencies: Dependencies = { table: this.#table, policies: this.#policies, connect, ...own };
+    const dependencies: Dependencies = {
+      table: this.#table,
+      policies: this.#policies,
+      connect,
+      identity: this.identity,
+      ...own,
+    };
     const made = new Target(service, dependencies);
     this.#targets.set(service, made);
     return made;

@@ -11,22 +11,28 @@ export type StoreMetrics = {
   readonly lastSyncMs: Map<string, number>;
 };
 
-export type MeshMetrics = StoreMetrics & {
-  readonly calls: Histogram<"rpc_system_name" | "rpc_method" | "rpc_status_code" | "server_address">;
-  readonly retries: Counter<"server_address">;
-  readonly retriesRefused: Counter<"server_address">;
-  readonly ejections: Counter<"server_address">;
-  readonly callsRefused: Counter<"server_address">;
-  readonly endpoints: Gauge<"service">;
-  readonly badEndpoints: Counter;
-  readonly leaseRenewals: Counter<"result">;
-  readonly policyRevision: Gauge;
-  readonly policyRejected: Counter;
-  readonly faultRules: Gauge;
-  readonly faults: Counter<"server_address" | "kind">;
-  readonly configRevision: Gauge;
-  readonly configRejected: Counter;
+export type IdentityMetrics = {
+  readonly identityExpiry: Gauge;
+  readonly identityReloads: Counter<"result">;
 };
+
+export type MeshMetrics = StoreMetrics &
+  IdentityMetrics & {
+    readonly calls: Histogram<"rpc_system_name" | "rpc_method" | "rpc_status_code" | "server_address">;
+    readonly retries: Counter<"server_address">;
+    readonly retriesRefused: Counter<"server_address">;
+    readonly ejections: Counter<"server_address">;
+    readonly callsRefused: Counter<"server_address">;
+    readonly endpoints: Gauge<"service">;
+    readonly badEndpoints: Counter;
+    readonly leaseRenewals: Counter<"result">;
+    readonly policyRevision: Gauge;
+    readonly policyRejected: Counter;
+    readonly faultRules: Gauge;
+    readonly faults: Counter<"server_address" | "kind">;
+    readonly configRevision: Gauge;
+    readonly configRejected: Counter;
+  };
 
 export function createMeshMetrics(registry: Registry, clock: Clock): MeshMetrics {
   const registers = [registry];
@@ -50,6 +56,7 @@ export function createMeshMetrics(registry: Registry, clock: Clock): MeshMetrics
     }),
     ...createCallMetrics(registry),
     ...createPolicyMetrics(registry),
+    ...createIdentityMetrics(registry),
     endpoints: new Gauge({
       name: "mesh_registry_endpoints",
       help: "Endpoints known for a service",
@@ -104,6 +111,23 @@ function createPolicyMetrics(registry: Registry): PolicyMetrics {
       name: "mesh_faults_injected_total",
       help: "Attempts that were delayed or aborted by a fault rule",
       labelNames: ["server_address", "kind"],
+      registers,
+    }),
+  };
+}
+
+function createIdentityMetrics(registry: Registry): IdentityMetrics {
+  const registers = [registry];
+  return {
+    identityExpiry: new Gauge({
+      name: "mesh_identity_expiry_timestamp_seconds",
+      help: "When the certificate of this process ends, in Unix time; 0 without one",
+      registers,
+    }),
+    identityReloads: new Counter({
+      name: "mesh_identity_reloads_total",
+      help: "Changed certificates that were applied or refused",
+      labelNames: ["result"],
       registers,
     }),
   };

@@ -8,6 +8,7 @@ import { EndpointHealth, type Outcome } from "./endpoint-health.ts";
 import type { EndpointTable } from "./endpoint-table.ts";
 import { MeshError } from "./errors.ts";
 import { type FaultRule, faultFor } from "./fault-rule.ts";
+import type { IdentitySource } from "./identity.ts";
 import type { MeshMetrics } from "./metrics.ts";
 import { Peer } from "./peer.ts";
 import type { Policy } from "./policy.ts";
@@ -22,6 +23,8 @@ export type Dependencies = {
   readonly table: EndpointTable;
   readonly policies: PolicyTable;
   readonly connect: Connect;
+  /** Undefined where calls go unencrypted. */
+  readonly identity: IdentitySource | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics: MeshMetrics;
@@ -44,6 +47,7 @@ export class Target {
   readonly dependencies: Dependencies;
   readonly #balancers: Readonly<Record<Policy["balancing"]["algorithm"], Balancer>>;
   readonly #limit: CallLimit;
+  readonly #connect: Connect;
   readonly #budget = new RetryBudget();
   /** By instance: a new instance at a known address does not inherit the old one's reconnection back-off. */
   #peers: ReadonlyMap<string, Peer> = new Map();
@@ -58,6 +62,7 @@ export class Target {
       "round-robin": roundRobin(Math.floor(random() * 1_000)),
       "consistent-hash": consistentHash(leastLoadedOfTwo(random)),
     };
+    this.#connect = connectTo(service, dependencies);
     this.#limit = new CallLimit(clock, () => this.policy("").limits);
     dependencies.table.onChange(() => this.#update(dependencies.table.of(service)));
     this.#update(dependencies.table.of(service));
@@ -173,18 +178,24 @@ export class Target {
   }
 
   #update(endpoints: readonly Endpoint[]): void {
-    const { clock, random, connect, instance } = this.dependencies;
+    const { clock, random, instance } = this.dependencies;
     const peers = new Map<string, Peer>();
     for (const endpoint of subset(endpoints, instance)) {
       const known = this.#peers.get(endpoint.instance);
       if (known?.endpoint === endpoint) peers.set(endpoint.instance, known);
       else if (known !== undefined) peers.set(endpoint.instance, known.withEndpoint(endpoint));
-      else peers.set(endpoint.instance, new Peer(endpoint, new EndpointHealth(clock.nowMs(), random), connect));
+      else peers.set(endpoint.instance, new Peer(endpoint, new EndpointHealth(clock.nowMs(), random), this.#connect));
     }
     for (const [name, peer] of this.#peers) if (!peers.has(name)) peer.close();
     this.#peers = peers;
     this.#candidates = [...peers.values()];
   }
+}
+
+function connectTo(service: string, { connect, identity }: Dependencies): Connect {
+  if (identity === undefined) return connect;
+  const security = { source: identity, service };
+  return (address) => connect(address, security);
 }
 
 /** Only what the endpoint or the way to it did counts against it (gRPC's own outlier detection takes NOT_FOUND for an illness). */

@@ -81,7 +81,7 @@ export async function newClient({
     return connection;
   };
   const random = () => 0.5;
-  const own = { caller: "shop", instance: "shop-1", zone: "" };
+  const own = { caller: "shop", instance: "shop-1", zone: "", identity: undefined };
   const target = new Target("echo", { table, policies, connect, clock, random, metrics, ...own });
   const statuses = async () =>
     (await metrics.calls.get()).values

@@ -22,6 +22,13 @@ export const BASE_SETTINGS = {
     ["http2", "grpc-js"],
     "http2",
   ),
+  tls: oneOf("MESH_TLS", "mutual TLS between services; off only where the network is trusted", ["on", "off"], "on"),
+  tlsDir: text("MESH_TLS_DIR", "folder with tls.crt, tls.key and ca.crt in PEM; read again when they change", {
+    fallback: "/etc/mesh/tls",
+  }),
+  trustDomain: text("MESH_TRUST_DOMAIN", "certificates are for spiffe://<this>/service/<service>", {
+    fallback: "ordermesh",
+  }),
   instance: text("MESH_INSTANCE", "name of this instance, unique in its service; empty for a random one", {
     fallback: "",
   }),

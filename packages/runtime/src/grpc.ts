@@ -13,6 +13,7 @@ import {
 import type { Clock, Random } from "@ordermesh/mesh/clock";
 import { type CallContext, childTraceparent, runInContext } from "@ordermesh/mesh/context";
 import { MeshError } from "@ordermesh/mesh/errors";
+import type { IdentitySource } from "@ordermesh/mesh/identity";
 import {
   type AnyMethod,
   methodPath,
@@ -23,6 +24,7 @@ import {
 import { statusName, toStatus } from "@ordermesh/mesh/status";
 import type { Logger } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
+import { SecureListener } from "./secure-listener.ts";
 
 /** Upper bound for a call whose caller set none, or a longer one. */
 const MAX_CALL_MS = 30_000;
@@ -46,31 +48,61 @@ export type Handlers<S extends ServiceDefinition> = {
 };
 
 type Handler = (request: unknown, call: CallContext) => Promise<unknown> | AsyncIterable<unknown>;
+/** The services that may call a method, where callers have an identity; whom the list does not name may not. */
+export type Callers<S extends ServiceDefinition> = { readonly [K in keyof S["methods"]]?: readonly string[] };
 export type GrpcService = {
   readonly definition: ServiceDefinition;
   readonly handlers: Readonly<Record<string, Handler>>;
+  readonly callers: Readonly<Record<string, readonly string[]>>;
 };
 
-export function implement<S extends ServiceDefinition>(definition: S, handlers: Handlers<S>): GrpcService {
-  return { definition, handlers: handlers as unknown as Record<string, Handler> };
+export function implement<S extends ServiceDefinition>(
+  definition: S,
+  handlers: Handlers<S>,
+  callers: Callers<S> = {},
+): GrpcService {
+  return {
+    definition,
+    handlers: handlers as unknown as Record<string, Handler>,
+    callers: callers as Record<string, readonly string[]>,
+  };
 }
 
-type Dependencies = { readonly log: Logger; readonly metrics: Metrics; readonly clock: Clock; readonly random: Random };
+type Dependencies = {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Makes the port mutual TLS and enforces who may call what; without it everybody may. */
+  readonly identity?: IdentitySource | undefined;
+};
+/** One method as it is served. */
+type Served = {
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  readonly method: AnyMethod;
+  readonly handle: Handler;
+  readonly callers: readonly string[];
+};
 type AnyCall = ServerUnaryCall<Buffer, unknown> | ServerWritableStream<Buffer, unknown>;
 
 export class GrpcServer {
   readonly server = new Server(SERVER_OPTIONS);
   readonly #dependencies: Dependencies;
+  readonly #secure: SecureListener | undefined;
   /** Streams never end by themselves, so a drain ends them. */
   readonly #streams = new Set<AbortController>();
 
   constructor(services: readonly GrpcService[], dependencies: Dependencies) {
     this.#dependencies = dependencies;
-    for (const { definition, handlers } of services) this.#add(definition, handlers);
+    const { identity, metrics } = dependencies;
+    this.#secure = identity === undefined ? undefined : new SecureListener(this.server, identity, metrics);
+    for (const service of services) this.#add(service);
   }
 
   /** Resolves with the port. */
   listen(host: string, port: number): Promise<number> {
+    if (this.#secure !== undefined) return this.#secure.listen(host, port);
     return new Promise((resolve, reject) => {
       this.server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) =>
         error === null ? resolve(bound) : reject(error),
@@ -81,51 +113,49 @@ export class GrpcServer {
   /** Takes no new calls, ends streams and waits for open calls. */
   drain(): Promise<void> {
     for (const stream of this.#streams) stream.abort();
+    this.#secure?.close();
     return new Promise((resolve) => this.server.tryShutdown(() => resolve()));
   }
 
   close(): void {
+    this.#secure?.close();
     this.server.forceShutdown();
   }
 
-  #add(definition: ServiceDefinition, handlers: Readonly<Record<string, Handler>>): void {
+  #add({ definition, handlers, callers }: GrpcService): void {
     const grpcDefinition: Record<string, object> = {};
     const implementation: Record<string, (...args: never[]) => void> = {};
     for (const [key, method] of Object.entries(definition.methods)) {
       const handle = handlers[key];
       if (handle === undefined) throw new TypeError(`${definition.fullName}/${method.name} has no handler`);
       const path = methodPath(definition, method);
+      const served: Served = { path, method, handle, callers: callers[key] ?? [] };
       grpcDefinition[key] = { path, requestStream: false, responseStream: method.responseStream, ...bytesIn(method) };
       implementation[key] = method.responseStream
-        ? (call: ServerWritableStream<Buffer, unknown>) => void this.#serveStream(path, method, handle, call)
+        ? (call: ServerWritableStream<Buffer, unknown>) => void this.#serveStream(served, call)
         : (call: ServerUnaryCall<Buffer, unknown>, reply: sendUnaryData<unknown>) =>
-            void this.#serveUnary(path, method, handle, call, reply);
+            void this.#serveUnary(served, call, reply);
     }
     this.server.addService(grpcDefinition as never, implementation as never);
   }
 
   async #serveUnary(
-    path: string,
-    method: AnyMethod,
-    handle: Handler,
+    served: Served,
     call: ServerUnaryCall<Buffer, unknown>,
     reply: sendUnaryData<unknown>,
   ): Promise<void> {
+    const { method, handle } = served;
     const serve = async (context: CallContext) =>
       await (handle(decode(method, call.request), context) as Promise<unknown>);
     try {
-      reply(null, await this.#serveCall(path, call, MAX_CALL_MS, serve));
+      reply(null, await this.#serveCall(served, call, MAX_CALL_MS, serve));
     } catch (error) {
       reply(toStatus(error));
     }
   }
 
-  async #serveStream(
-    path: string,
-    method: AnyMethod,
-    handle: Handler,
-    call: ServerWritableStream<Buffer, unknown>,
-  ): Promise<void> {
+  async #serveStream(served: Served, call: ServerWritableStream<Buffer, unknown>): Promise<void> {
+    const { method, handle } = served;
     const serve = async (context: CallContext) => {
       for await (const message of handle(decode(method, call.request), context) as AsyncIterable<unknown>) {
         if (context.signal.aborted) break;
@@ -135,7 +165,7 @@ export class GrpcServer {
         throw new MeshError("unavailable", "DRAINING", "the server is stopping");
     };
     try {
-      await this.#serveCall(path, call, Number.POSITIVE_INFINITY, serve);
+      await this.#serveCall(served, call, Number.POSITIVE_INFINITY, serve);
       call.end();
     } catch (error) {
       call.emit("error", toStatus(error));
@@ -144,12 +174,13 @@ export class GrpcServer {
 
   /** Runs one call in its context, with its deadline and signal, counted and with bugs logged. */
   async #serveCall<T>(
-    path: string,
+    served: Served,
     call: AnyCall,
     maxMs: number,
     serve: (context: CallContext) => Promise<T>,
   ): Promise<T> {
     const { clock, metrics, log } = this.#dependencies;
+    const { path } = served;
     const startedMs = clock.nowMs();
     const abort = new AbortController();
     const remainingMs = Math.min(remainingOf(call), maxMs);
@@ -159,12 +190,13 @@ export class GrpcServer {
       abort.abort();
     };
     const timer = remainingMs <= MAX_TIMER_MS ? setTimeout(giveUp, remainingMs) : undefined;
-    const context = this.#contextOf(call.metadata, startedMs + remainingMs, abort.signal);
+    const context = this.#contextOf(call, startedMs + remainingMs, abort.signal);
     call.on("cancelled", () => abort.abort());
     if (maxMs === Number.POSITIVE_INFINITY) this.#streams.add(abort);
     let code = "OK";
     try {
       if (remainingMs <= 0) throw new MeshError("deadline", "DEADLINE_EXCEEDED", "the deadline had passed on arrival");
+      this.#authorise(served, context.caller);
       const answer = await runInContext(context, () => serve(context));
       // What came of giving up at the deadline is no answer.
       if (isLate) throw new MeshError("deadline", "DEADLINE_EXCEEDED", "the deadline passed before the answer");
@@ -184,9 +216,20 @@ export class GrpcServer {
     }
   }
 
-  #contextOf(metadata: Metadata, deadlineMs: number, signal: AbortSignal): CallContext {
+  /** @throws MeshError forbidden CALLER_FORBIDDEN */
+  #authorise({ path, callers }: Served, caller: string): void {
+    if (this.#secure === undefined || callers.includes(caller)) return;
+    const method = path.slice(1);
+    this.#dependencies.metrics.callsForbidden.inc({ caller, rpc_method: method });
+    throw new MeshError("forbidden", "CALLER_FORBIDDEN", `${caller} may not call ${method}`);
+  }
+
+  /** Who calls is what the certificate says, or without one what the caller says. */
+  #contextOf(call: AnyCall, deadlineMs: number, signal: AbortSignal): CallContext {
+    const { metadata } = call;
     const traceparent = childTraceparent(textOf(metadata, "traceparent"), this.#dependencies.random);
-    return { deadlineMs, traceparent, signal, caller: textOf(metadata, "x-mesh-caller") ?? "" };
+    const caller = this.#secure?.callerAt(call.getPeer()) ?? textOf(metadata, "x-mesh-caller") ?? "";
+    return { deadlineMs, traceparent, signal, caller };
   }
 }
 

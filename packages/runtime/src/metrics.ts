@@ -6,6 +6,8 @@ export type Metrics = {
   readonly registry: Registry;
   readonly served: Histogram<"rpc_system_name" | "rpc_method" | "rpc_status_code">;
   readonly bugs: Counter;
+  readonly connectionsRefused: Counter<"reason">;
+  readonly callsForbidden: Counter<"caller" | "rpc_method">;
   readonly ready: Gauge;
   readonly dbOperations: Histogram<"db_system_name" | "db_operation_name">;
   readonly dbErrors: Counter<"error_type">;
@@ -28,6 +30,18 @@ export function createMetrics(): Metrics {
       registers,
     }),
     bugs: new Counter({ name: "mesh_bugs_total", help: "Throws that nobody expected", registers }),
+    connectionsRefused: new Counter({
+      name: "mesh_server_connections_refused_total",
+      help: "Connections without a certificate that is believed, or whose certificate names no service of this mesh",
+      labelNames: ["reason"],
+      registers,
+    }),
+    callsForbidden: new Counter({
+      name: "mesh_server_calls_forbidden_total",
+      help: "Calls of methods that the caller may not call",
+      labelNames: ["caller", "rpc_method"],
+      registers,
+    }),
     ready: new Gauge({ name: "mesh_ready", help: "1 while the process is ready", registers }),
     dbOperations: new Histogram({
       name: "db_client_operation_duration_seconds",

@@ -1,10 +1,13 @@
 /** The chassis: everything that a process of the system does before, beside and after its own work. */
 import { randomBytes } from "node:crypto";
 import { type Clock, type Random, systemClock } from "@ordermesh/mesh/clock";
+import { isKind, MeshError } from "@ordermesh/mesh/errors";
 import { connectEtcd } from "@ordermesh/mesh/etcd";
 import { connectGrpc } from "@ordermesh/mesh/grpc-connection";
 import { connectHttp2 } from "@ordermesh/mesh/http2-connection";
+import { IdentityFiles } from "@ordermesh/mesh/identity-files";
 import { Mesh } from "@ordermesh/mesh/mesh";
+import type { IdentityMetrics } from "@ordermesh/mesh/metrics";
 import { startAdmin } from "./admin.ts";
 import type { BASE_SETTINGS } from "./base-settings.ts";
 import { ConfigError, loadConfig, type Settings, type Values } from "./config.ts";
@@ -58,7 +61,7 @@ export async function runService<S extends Settings & typeof BASE_SETTINGS>(
 
   const clock = systemClock;
   const lifecycle = new Lifecycle(clock, log, fail);
-  const mesh = newMesh(definition.name, instance, config, { log, metrics, clock });
+  const mesh = openMesh(definition.name, instance, config, { log, metrics, clock });
   const context: ServiceContext<S> = { config, log, metrics, clock, random: Math.random, mesh, lifecycle };
   lifecycle.onClose("mesh", async () => mesh.close());
 
@@ -115,6 +118,19 @@ function readConfig<S extends Settings & typeof BASE_SETTINGS>(
   }
 }
 
+function openMesh(...parameters: Parameters<typeof newMesh>): Mesh {
+  try {
+    return newMesh(...parameters);
+  } catch (error) {
+    if (!isKind(error, "invalid")) throw error;
+    const [service, , { tlsDir }] = parameters;
+    const advice = `MESH_TLS_DIR (${tlsDir}) must hold the certificate of ${service}, or set MESH_TLS=off`;
+    process.stderr.write(`${service}: the identity is not valid: ${error.message}\n${advice}\n`);
+    process.exit(EXIT.badConfiguration);
+  }
+}
+
+/** @throws MeshError invalid IDENTITY_INVALID */
 function newMesh(
   service: string,
   instance: string,
@@ -130,6 +146,9 @@ function newMesh(
     instance,
     zone: config.zone,
     connect: config.connection === "http2" ? connectHttp2 : connectGrpc,
+    ...(config.tls === "off"
+      ? {}
+      : { openIdentity: (meshMetrics) => openIdentity(service, config, { log, clock, metrics: meshMetrics }) }),
     clock,
     random,
     log,
@@ -137,13 +156,25 @@ function newMesh(
   });
 }
 
+/** @throws MeshError invalid IDENTITY_INVALID */
+function openIdentity(
+  service: string,
+  { tlsDir: dir, trustDomain }: Base,
+  dependencies: { log: Logger; clock: Clock; metrics: IdentityMetrics },
+): IdentityFiles {
+  const identity = new IdentityFiles({ dir, trustDomain, ...dependencies });
+  const { service: named } = identity.current;
+  if (named !== service) throw new MeshError("invalid", "IDENTITY_INVALID", `tls.crt is the certificate of ${named}`);
+  return identity;
+}
+
 async function serve<S extends Settings>(
   services: readonly GrpcService[],
   context: ServiceContext<S>,
 ): Promise<number> {
-  const { lifecycle, config, log, metrics, clock, random } = context;
+  const { lifecycle, config, log, metrics, clock, random, mesh } = context;
   const base: Base = config;
-  const grpc = new GrpcServer(services, { log, metrics, clock, random });
+  const grpc = new GrpcServer(services, { log, metrics, clock, random, identity: mesh.identity });
   const names = services.map(({ definition }) => definition.fullName);
   const setServing = addHealth(grpc.server, names);
   const isDevelopment = base.environment === "dev";

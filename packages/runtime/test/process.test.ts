@@ -2,9 +2,13 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { Authority } from "@ordermesh/local/certificates";
 import { freePorts } from "@ordermesh/local/part";
 
 const ENTRY = fileURLToPath(new URL("./echo-service.ts", import.meta.url));
@@ -19,10 +23,21 @@ async function start(t: TestContext, env: Record<string, string> = {}) {
     MESH_ETCD_ENDPOINTS: NO_ETCD,
     MESH_DRAIN_DELAY_MS: "0",
     MESH_BIND_HOST: "127.0.0.1",
+    MESH_TLS: "off",
   };
   const child = spawn(process.execPath, [ENTRY], { env: { ...base, ...env }, stdio: ["ignore", "pipe", "pipe"] });
   t.after(() => child.kill("SIGKILL"));
   return { child, admin: `http://127.0.0.1:${adminPort}` };
+}
+
+/** Exit code, and what it wrote to stderr. */
+async function outcome(child: ChildProcess): Promise<{ code: number; said: string }> {
+  let said = "";
+  child.stderr?.on("data", (chunk) => {
+    said += chunk;
+  });
+  const [code] = await once(child, "close");
+  return { code, said };
 }
 
 async function untilLogged({ stdout }: ChildProcess, message: string): Promise<void> {
@@ -33,13 +48,23 @@ async function untilLogged({ stdout }: ChildProcess, message: string): Promise<v
 
 test("a wrong configuration is told whole, with exit code 2, before a port is open", async (t) => {
   const { child } = await start(t, { MESH_GRPC_PORT: "x", MESH_LOG_LEVEL: "loud", MESH_TYPO: "1" });
-  let said = "";
-  child.stderr?.on("data", (chunk) => {
-    said += chunk;
-  });
-  const [code] = await once(child, "close");
+  const { code, said } = await outcome(child);
   assert.equal(code, 2);
   for (const name of ["MESH_GRPC_PORT", "MESH_LOG_LEVEL", "MESH_TYPO"]) assert.match(said, new RegExp(name));
+});
+
+test("without a certificate of its own a process does not start, and says what to do", async (t) => {
+  const authority = await Authority.create(mkdtempSync(join(tmpdir(), "identity-")));
+  await authority.issue("payment");
+  const { child: bare } = await start(t, { MESH_TLS: "on", MESH_TLS_DIR: "/nowhere" });
+  const { child: stranger } = await start(t, { MESH_TLS: "on", MESH_TLS_DIR: authority.folderOf("payment") });
+  const ends = await Promise.all([outcome(bare), outcome(stranger)]);
+  assert.deepEqual(
+    ends.map(({ code }) => code),
+    [2, 2],
+  );
+  assert.match(ends[0]?.said ?? "", /\/nowhere cannot be read \(ENOENT\)\nMESH_TLS_DIR .* or set MESH_TLS=off/);
+  assert.match(ends[1]?.said ?? "", /tls.crt is the certificate of payment/);
 });
 
 test("without etcd a process starts, is healthy and ready, and SIGTERM ends it with 0", async (t) => {

@@ -31,6 +31,14 @@ type Dependencies = {
   readonly clock: Clock;
 };
 
+const CALLERS = {
+  placeOrder: ["storefront"],
+  getOrder: ["storefront"],
+  listOrders: ["storefront"],
+  watchOrder: ["storefront"],
+  cancelOrder: ["storefront"],
+};
+
 export function orderService(dependencies: Dependencies): GrpcService {
   const { store, runner, watch } = dependencies;
   /** PlaceOrder calls that are open; not all of them have a saga yet. */
@@ -40,50 +48,58 @@ export function orderService(dependencies: Dependencies): GrpcService {
     if (row === undefined) throw new MeshError("not-found", "ORDER_UNKNOWN", "there is no such order");
     return row;
   };
-  return implement(OrderServiceDefinition, {
-    async placeOrder(request, call) {
-      validateOrder(request);
-      if (Math.max(placing, runner.running) >= MAX_RUNNING)
-        throw new MeshError("exhausted", "TOO_MANY_ORDERS", "too many orders at once; try again soon");
-      placing += 1;
-      try {
-        return { order: toOrder(await placeOrder(request, call, dependencies)) };
-      } finally {
-        placing -= 1;
-      }
+  return implement(
+    OrderServiceDefinition,
+    {
+      async placeOrder(request, call) {
+        validateOrder(request);
+        if (Math.max(placing, runner.running) >= MAX_RUNNING)
+          throw new MeshError("exhausted", "TOO_MANY_ORDERS", "too many orders at once; try again soon");
+        placing += 1;
+        try {
+          return { order: toOrder(await placeOrder(request, call, dependencies)) };
+        } finally {
+          placing -= 1;
+        }
+      },
+      getOrder: async ({ orderId, customerId }) => ({ order: toOrder(await find(orderId, customerId)) }),
+      async listOrders({ customerId, pageSize, pageToken }) {
+        const isPage = pageSize >= 0 && pageSize <= MAX_PAGE && (pageToken === "" || isUuid(pageToken));
+        if (!isPage || !isCustomerId(customerId))
+          throw new MeshError(
+            "invalid",
+            "PAGE_INVALID",
+            `customer_id must be a customer's, page_size 0 to ${MAX_PAGE}, page_token from an earlier answer`,
+          );
+        const limit = pageSize || DEFAULT_PAGE;
+        const rows = await store.list(customerId, pageToken || LAST_ID, limit);
+        return { orders: rows.map(toOrder), nextPageToken: rows.length === limit ? (rows.at(-1)?.order_id ?? "") : "" };
+      },
+      async *watchOrder({ orderId, customerId }, { signal, deadlineMs }) {
+        const read = async () => toOrder(await find(orderId, customerId));
+        const timeoutMs = deadlineMs - dependencies.clock.nowMs();
+        let version = 0n;
+        for await (const order of watch.follow(orderId, read, { signal, timeoutMs, isEnough: isFinal })) {
+          if (order.version > version) yield { order };
+          version = order.version;
+        }
+      },
+      async cancelOrder({ orderId, customerId }) {
+        const row = await find(orderId, customerId);
+        const changed = await store.requestCancel(orderId);
+        if (changed !== undefined) runner.wake();
+        const current = changed ?? (await find(row.order_id, customerId));
+        if (changed === undefined && !current.cancel_requested && current.state !== "CANCELLED")
+          throw new MeshError(
+            "precondition",
+            "ORDER_NOT_CANCELLABLE",
+            "the order is charged or being cancelled already",
+          );
+        return { order: toOrder(current) };
+      },
     },
-    getOrder: async ({ orderId, customerId }) => ({ order: toOrder(await find(orderId, customerId)) }),
-    async listOrders({ customerId, pageSize, pageToken }) {
-      const isPage = pageSize >= 0 && pageSize <= MAX_PAGE && (pageToken === "" || isUuid(pageToken));
-      if (!isPage || !isCustomerId(customerId))
-        throw new MeshError(
-          "invalid",
-          "PAGE_INVALID",
-          `customer_id must be a customer's, page_size 0 to ${MAX_PAGE}, page_token from an earlier answer`,
-        );
-      const limit = pageSize || DEFAULT_PAGE;
-      const rows = await store.list(customerId, pageToken || LAST_ID, limit);
-      return { orders: rows.map(toOrder), nextPageToken: rows.length === limit ? (rows.at(-1)?.order_id ?? "") : "" };
-    },
-    async *watchOrder({ orderId, customerId }, { signal, deadlineMs }) {
-      const read = async () => toOrder(await find(orderId, customerId));
-      const timeoutMs = deadlineMs - dependencies.clock.nowMs();
-      let version = 0n;
-      for await (const order of watch.follow(orderId, read, { signal, timeoutMs, isEnough: isFinal })) {
-        if (order.version > version) yield { order };
-        version = order.version;
-      }
-    },
-    async cancelOrder({ orderId, customerId }) {
-      const row = await find(orderId, customerId);
-      const changed = await store.requestCancel(orderId);
-      if (changed !== undefined) runner.wake();
-      const current = changed ?? (await find(row.order_id, customerId));
-      if (changed === undefined && !current.cancel_requested && current.state !== "CANCELLED")
-        throw new MeshError("precondition", "ORDER_NOT_CANCELLABLE", "the order is charged or being cancelled already");
-      return { order: toOrder(current) };
-    },
-  });
+    CALLERS,
+  );
 }
 
 async function placeOrder(
