@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export NODE_COMPILE_CACHE := $(CURDIR)/.cache/node-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help install start reset doctor demo crash outage start-order check lint types fast test gen fmt verify bench bench-mesh clean
+.PHONY: help install start reset doctor demo crash outage rolling start-order check lint types fast test gen fmt verify bench bench-mesh clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,8 @@ crash: node_modules ## Every crash point x {kill, error, sleep}, judged
 	@$(NODE) test/crash/main.ts $(ARGS)
 outage: node_modules ## Kill a part under load: ARGS="--part etcd --seconds 120"
 	@$(NODE) test/outage/main.ts $(ARGS)
+rolling: node_modules ## Restart every service in turn under load; no call may fail
+	@$(NODE) test/rolling/main.ts $(ARGS)
 start-order: node_modules ## Start everything in 10 random orders
 	@$(NODE) test/start-order/main.ts $(ARGS)
 

@@ -5,14 +5,19 @@ import { parseArgs } from "node:util";
 import { exitCodeOf, renderVerdict } from "@ordermesh/judge/report";
 import { readState } from "@ordermesh/local/preflight";
 import { progressTo } from "@ordermesh/local/progress";
-import { ROOT } from "@ordermesh/local/system";
+import { ROOT, type System, type SystemState } from "@ordermesh/local/system";
 import { seeded } from "@ordermesh/mesh/seeded";
+import { Counters } from "../harness/counters.ts";
 import { CALL_FAULTS, putFaults } from "../harness/faults.ts";
 import { startTestSystem } from "../harness/test-system.ts";
 import { runDemo, type Target } from "./demo.ts";
 import { planKills } from "./kill-plan.ts";
 
+type DemoTarget = Target & { readonly adminUrls: readonly string[] };
+
 const FAULTS_LIFE_MS = 600_000;
+/** As many renewals as a certificate of this run outlives. */
+const RENEWALS_PER_LIFETIME = 3;
 
 const BUGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "inbox-outside-transaction": {
@@ -32,6 +37,7 @@ at its worst moment, and Kafka and etcd once each, waits until nothing is on its
   --seed N      decides orders and kills (default 1)
   --join        load and judge the system that \`make start\` runs; nothing is killed
   --faults      one call of twenty fails and one waits for 100 ms, by fault rules in etcd
+  --renew S     renew all certificates every S seconds (default 1200)
   --bug NAME    plant a bug that must be found: ${Object.keys(BUGS).join(", ")}
   --help        this text
 
@@ -45,12 +51,15 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     join: { type: "boolean", default: false },
     faults: { type: "boolean", default: false },
+    renew: { type: "string" },
     bug: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
 const [orders, rate, seed] = [Number(values.orders), Number(values.rate), Number(values.seed)];
+const renewS = values.renew === undefined ? undefined : Number(values.renew);
 const isWrong =
+  (renewS !== undefined && !(renewS >= 5)) ||
   !(orders >= 1) ||
   !(rate > 0) ||
   !Number.isInteger(seed) ||
@@ -79,26 +88,53 @@ async function demo(): Promise<number> {
   );
   try {
     if (values.faults) await putFaults(target.etcd, CALL_FAULTS, FAULTS_LIFE_MS);
+    const evidence = new Counters(target.adminUrls, ({ name, labels }) => isEvidence(name, labels));
     const kills = planKills((orders / rate) * 1_000, seeded(seed));
     const { verdict, isAtRest } = await runDemo(target, { orders, rate, seed, kills, dir, say, progress });
-    say("");
+    const counted = await evidence.stop();
+    const missing = missingEvidence(counted);
+    for (const [series, count] of counted) say(`${count} × ${series}`);
+    say(missing.join("\n"));
     process.stdout.write(renderVerdict(verdict, isTTY));
-    return isAtRest || exitCodeOf(verdict) !== 0 ? exitCodeOf(verdict) : 2;
+    return (isAtRest && missing.length === 0) || exitCodeOf(verdict) !== 0 ? exitCodeOf(verdict) : 2;
   } finally {
     await target.system?.stop();
   }
 }
 
-async function startOwn(name: string): Promise<Target> {
+async function startOwn(name: string): Promise<DemoTarget> {
   const entries = BUGS[values.bug ?? ""] ?? {};
-  const system = await startTestSystem(name, { progress: progressTo(process.stdout), entries });
+  const certificates =
+    renewS === undefined
+      ? {}
+      : { certificates: { lifetimeMs: renewS * RENEWALS_PER_LIFETIME * 1_000, renewEveryMs: renewS * 1_000 } };
+  const system = await startTestSystem(name, { progress: progressTo(process.stdout), entries, ...certificates });
   process.stdout.write(`Logs: ${system.logDir}\n`);
-  return { url: system.url, etcd: system.state.etcd, databases: system.state.databases, system };
+  return targetOf(system.state, system);
 }
 
-function joinRunning(): Target | undefined {
+function joinRunning(): DemoTarget | undefined {
   const state = readState(join(ROOT, ".cache", "local", "system.json"));
-  return state === undefined
-    ? undefined
-    : { url: state.url, etcd: state.etcd, databases: state.databases, system: undefined };
+  return state === undefined ? undefined : targetOf(state, undefined);
+}
+
+function targetOf({ url, etcd, databases, adminUrls }: SystemState, system: System | undefined): DemoTarget {
+  return { url, etcd, databases, system, adminUrls: Object.values(adminUrls) };
+}
+
+/** What shows that the options of this run have had an effect. */
+function isEvidence(name: string, labels: string): boolean {
+  if (name === "mesh_identity_reloads_total") return values.renew !== undefined && labels.includes("applied");
+  return name === "mesh_faults_injected_total";
+}
+
+/** A sentence for each option that has had none: such a run proves nothing about it. */
+function missingEvidence(counted: ReadonlyMap<string, number>): string[] {
+  const has = (name: string) => [...counted.keys()].some((series) => series.startsWith(name));
+  return [
+    ...(values.faults && !has("mesh_faults_injected_total") ? ["No call met a fault: Inconclusive."] : []),
+    ...(values.renew !== undefined && !has("mesh_identity_reloads_total")
+      ? ["No certificate was renewed: Inconclusive."]
+      : []),
+  ];
 }

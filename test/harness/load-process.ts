@@ -67,6 +67,11 @@ export class LoadProcess {
     return this.#ended;
   }
 
+  /** Places no more orders; those on their way are finished. */
+  finish(): void {
+    this.#child.kill("SIGTERM");
+  }
+
   async #read(): Promise<LoadReport> {
     const { stdout } = this.#child;
     if (stdout === null) throw new Error("the load generator has no output");

@@ -10,7 +10,15 @@ import { ROOT, System, type SystemOptions } from "@ordermesh/local/system";
 type Options = Partial<
   Pick<
     SystemOptions,
-    "replicas" | "maxBackoffMs" | "entries" | "envOf" | "delayMs" | "kafkaNodes" | "etcdMembers" | "serviceEnv"
+    | "replicas"
+    | "maxBackoffMs"
+    | "entries"
+    | "envOf"
+    | "delayMs"
+    | "kafkaNodes"
+    | "etcdMembers"
+    | "serviceEnv"
+    | "certificates"
   >
 > & { readonly progress?: Progress };
 
