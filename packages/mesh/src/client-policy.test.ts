@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Echo } from "../test/echo.ts";
-import { ASK, failure, newClient, OK, UNAVAILABLE } from "../test/scripted-client.ts";
+import { A, ASK, addressesOf, B, failure, newClient, OK, UNAVAILABLE } from "../test/scripted-client.ts";
+import { MeshError } from "./errors.ts";
 
 test("an operator's time-out holds for calls that name none, and a method's own comes first", async () => {
   const policy = { timeoutMs: 400, methods: { Write: { timeoutMs: 700 } } };
@@ -84,4 +85,46 @@ test("a fault rule delays and aborts attempts; an abort that may be repeated is"
   await Promise.resolve();
   await assert.rejects(client.read(ASK), { kind: "unavailable" });
   assert.equal(made.length, 2, "the aborted attempts were not sent");
+});
+
+test("more calls than the rate are refused at once and make no attempt", async () => {
+  const { client, made } = await newClient({ policy: { rateLimit: { perSecond: 1, burst: 2 } } });
+  await client.read(ASK);
+  await client.read(ASK);
+  await assert.rejects(client.read(ASK), { kind: "exhausted", reason: "RATE_LIMITED" });
+  assert.equal(made.length, 2);
+});
+
+test("a call that an overloaded server did not begin goes to another, if it may be repeated", async () => {
+  const shed = new MeshError("exhausted", "SERVER_OVERLOADED", "busy");
+  const { client, made } = await newClient({ outcomes: [shed, OK] });
+  assert.deepEqual(await client.read(ASK), OK);
+  assert.equal(new Set(made.map(({ address }) => address)).size, 2);
+  const { client: writer } = await newClient({ outcomes: [shed, OK] });
+  await assert.rejects(writer.write(ASK), shed);
+  const other = failure("exhausted");
+  const { client: refused } = await newClient({ outcomes: [other, OK] });
+  await assert.rejects(refused.read(ASK), other);
+});
+
+test("a mirrored version gets copies of reads; its failures are nobody's, and writes are not copied", async () => {
+  const policy = { mirror: { version: "v2", share: 1 }, split: { weights: { dev: 100 } } };
+  const { client, made, add, metrics } = await newClient({ outcomes: [UNAVAILABLE, OK], endpoints: ["a"], policy });
+  add("b", { version: "v2" });
+  await Promise.resolve();
+  assert.deepEqual(await client.read(ASK), OK);
+  assert.deepEqual(
+    made.map(({ address, attempt }) => [address, attempt.headers["x-mesh-mirror"]]),
+    [
+      [B, "1"],
+      [A, undefined],
+    ],
+  );
+  await client.write(ASK);
+  assert.deepEqual(addressesOf(made), [B, A, A]);
+  const { values } = await metrics.mirrored.get();
+  assert.deepEqual(
+    values.map(({ labels, value }) => [labels.result, value]),
+    [["failed", 1]],
+  );
 });

@@ -100,6 +100,9 @@ class Call {
   }
 
   async #attempts(request: unknown, endsMs: number): Promise<unknown> {
+    const { path, method } = this.#bound;
+    if (this.#policy.mirror !== undefined)
+      this.#target.mirror.copy(this.#policy, { path, method, request, headers: this.#headers() });
     const { attempts } = this.#policy.retries;
     for (let attempt = 1; ; attempt += 1)
       try {
@@ -162,12 +165,13 @@ class Call {
     return peer;
   }
 
-  /** Only what may be repeated, and only when nobody answered (AIP-194) or a single attempt took too long. */
+  /** Only what may be repeated, and only when nobody answered (AIP-194), a server had too much to do, or a single attempt took too long. */
   #isRetryable(error: unknown, endsMs: number): boolean {
     if (this.#bound.method.options.idempotencyLevel === undefined) return false;
     const { clock } = this.#target.dependencies;
     const isTryOver = this.#policy.retries.perTryTimeoutMs !== undefined && clock.nowMs() < endsMs;
-    return isKind(error, "unavailable") || (isTryOver && isKind(error, "deadline"));
+    const isShed = isKind(error, "exhausted") && error.reason === "SERVER_OVERLOADED";
+    return isShed || isKind(error, "unavailable") || (isTryOver && isKind(error, "deadline"));
   }
 
   /** Sleeps before the next attempt; false when the deadline would pass meanwhile. */

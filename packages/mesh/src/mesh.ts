@@ -1,5 +1,6 @@
 /** The mesh of one process: clients that find their services, and the registration of its own. Wires the other files. */
 import type { Registry } from "prom-client";
+import { Admission } from "./admission.ts";
 import { createClient } from "./client.ts";
 import type { Clock, Random } from "./clock.ts";
 import { type LiveConfig, watchConfig } from "./config-watch.ts";
@@ -67,6 +68,13 @@ export class Mesh {
     const { prefix, service, log } = this.#options;
     const key = `${prefix}/config/${service}`;
     return watchConfig({ store: this.#store, key, parse, fallback, log, metrics: this.#metrics });
+  }
+
+  /** What a server of this process asks before it serves a call; the policy is the one of its own service. */
+  admission(): Admission {
+    const { clock, random, service } = this.#options;
+    const policy = (methodName: string) => this.#policies.of(service, methodName).server;
+    return new Admission({ clock, random, metrics: this.#metrics, policy });
   }
 
   /** What `/debug/mesh` shows. */

@@ -23,6 +23,10 @@ export type MeshMetrics = StoreMetrics &
     readonly retriesRefused: Counter<"server_address">;
     readonly ejections: Counter<"server_address">;
     readonly callsRefused: Counter<"server_address">;
+    readonly mirrored: Counter<"server_address" | "result">;
+    readonly callsShed: Counter<"cause">;
+    readonly shedShare: Gauge;
+    readonly concurrencyLimit: Gauge<"rpc_method">;
     readonly endpoints: Gauge<"service">;
     readonly badEndpoints: Counter;
     readonly leaseRenewals: Counter<"result">;
@@ -57,6 +61,7 @@ export function createMeshMetrics(registry: Registry, clock: Clock): MeshMetrics
     ...createCallMetrics(registry),
     ...createPolicyMetrics(registry),
     ...createIdentityMetrics(registry),
+    ...createServerMetrics(registry),
     endpoints: new Gauge({
       name: "mesh_registry_endpoints",
       help: "Endpoints known for a service",
@@ -133,7 +138,35 @@ function createIdentityMetrics(registry: Registry): IdentityMetrics {
   };
 }
 
-type CallMetrics = Pick<MeshMetrics, "calls" | "retries" | "retriesRefused" | "ejections" | "callsRefused">;
+type ServerMetrics = Pick<MeshMetrics, "callsShed" | "shedShare" | "concurrencyLimit">;
+
+function createServerMetrics(registry: Registry): ServerMetrics {
+  const registers = [registry];
+  return {
+    callsShed: new Counter({
+      name: "mesh_server_calls_shed_total",
+      help: "Calls that this server did not take, by what was too much",
+      labelNames: ["cause"],
+      registers,
+    }),
+    shedShare: new Gauge({
+      name: "mesh_server_shed_ratio",
+      help: "Share of the calls that this server refuses because its event loop is late",
+      registers,
+    }),
+    concurrencyLimit: new Gauge({
+      name: "mesh_server_concurrency_limit",
+      help: "Calls of a method that this server takes at a time",
+      labelNames: ["rpc_method"],
+      registers,
+    }),
+  };
+}
+
+type CallMetrics = Pick<
+  MeshMetrics,
+  "calls" | "retries" | "retriesRefused" | "ejections" | "callsRefused" | "mirrored"
+>;
 
 function createCallMetrics(registry: Registry): CallMetrics {
   const registers = [registry];
@@ -165,8 +198,14 @@ function createCallMetrics(registry: Registry): CallMetrics {
     }),
     callsRefused: new Counter({
       name: "mesh_client_calls_refused_total",
-      help: "Calls that failed at once because too many to their service were waiting",
+      help: "Calls that failed at once because too many to their service were waiting, or came too fast",
       labelNames: ["server_address"],
+      registers,
+    }),
+    mirrored: new Counter({
+      name: "mesh_client_mirrored_calls_total",
+      help: "Copies of calls that another version got",
+      labelNames: ["server_address", "result"],
       registers,
     }),
   };

@@ -1,11 +1,14 @@
 /** Traffic policy: how a service is called, as operators set it in etcd. The one schema; everything else comes from it. Pure. */
 import { z } from "zod";
+import { CONCURRENCY } from "./adaptive-limit.ts";
+import type { ServerPolicy } from "./admission.ts";
 import type { CallLimitPolicy } from "./call-limit.ts";
 import { CALL_LIMIT } from "./call-limit.ts";
 import { EJECTION, type EjectionPolicy } from "./endpoint-health.ts";
 import { MeshError } from "./errors.ts";
 import { RETRY_BUDGET, type RetryBudgetPolicy } from "./retry-budget.ts";
 import { parseStrictly } from "./strict-json.ts";
+import type { RatePolicy } from "./token-bucket.ts";
 
 const milliseconds = (min: number, max: number) => z.int().min(min).max(max);
 const share = z.number().min(0).max(1);
@@ -24,6 +27,11 @@ const retries = z
     budgetPerSecond: z.int().min(0).max(1_000).describe("Retries a second on top of that"),
   })
   .partial();
+
+const rateLimit = z.strictObject({
+  perSecond: z.number().min(0.1).max(1_000_000),
+  burst: z.int().min(1).max(1_000_000).describe("Calls at once after a while without any"),
+});
 
 const timeoutMs = milliseconds(10, 30_000).describe("Deadline of calls that name none, with all their attempts");
 
@@ -64,6 +72,22 @@ const document = z.strictObject({
     .strictObject({ inFlight: z.int().min(1).max(100_000), queued: z.int().min(0).max(100_000) })
     .partial()
     .optional(),
+  rateLimit: rateLimit.optional().describe("Calls of one client process; more fail at once"),
+  server: z
+    .strictObject({
+      rateLimit: rateLimit.describe("Calls that one instance takes of each calling service"),
+      concurrency: z
+        .strictObject({ min: z.int().min(1).max(100_000), max: z.int().min(1).max(100_000) })
+        .refine(({ min, max }) => min <= max, { path: ["max"], message: "must not be below min" })
+        .describe("Bounds of the limit that an instance finds for the calls of a method at a time"),
+    })
+    .partial()
+    .optional()
+    .describe("How instances of the service protect themselves"),
+  mirror: z
+    .strictObject({ version, share })
+    .optional()
+    .describe("A version that gets copies of calls without side effects; nobody waits for its answers"),
   split: z
     .strictObject({
       weights: z
@@ -121,6 +145,9 @@ export type Policy = {
   };
   readonly ejection: EjectionPolicy & { readonly maxShare: number };
   readonly limits: CallLimitPolicy;
+  readonly rateLimit: RatePolicy | undefined;
+  readonly server: ServerPolicy;
+  readonly mirror: PolicyDocument["mirror"];
   readonly split: PolicyDocument["split"];
   readonly routes: NonNullable<PolicyDocument["routes"]>;
 };
@@ -152,7 +179,7 @@ export function policyFor(documents: readonly (PolicyDocument | undefined)[], me
     }
     return undefined;
   };
-  const merged = <K extends "retries" | "balancing" | "ejection" | "limits">(key: K) =>
+  const merged = <K extends "retries" | "balancing" | "ejection" | "limits" | "server">(key: K) =>
     Object.assign({}, ...layers.map((layer) => layer[key] ?? {}).reverse());
   const asked = merged("retries");
   return {
@@ -169,6 +196,9 @@ export function policyFor(documents: readonly (PolicyDocument | undefined)[], me
     balancing: { algorithm: "least-loaded-of-two", hashHeader: undefined, preferZone: true, ...merged("balancing") },
     ejection: { ...EJECTION, maxShare: 0.5, ...merged("ejection") },
     limits: { ...CALL_LIMIT, ...merged("limits") },
+    rateLimit: first((layer) => layer.rateLimit),
+    server: { concurrency: CONCURRENCY, rateLimit: undefined, ...merged("server") },
+    mirror: first((layer) => layer.mirror),
     split: first((layer) => layer.split),
     routes: first((layer) => layer.routes) ?? [],
   };

@@ -10,11 +10,13 @@ import { MeshError } from "./errors.ts";
 import { type FaultRule, faultFor } from "./fault-rule.ts";
 import type { IdentitySource } from "./identity.ts";
 import type { MeshMetrics } from "./metrics.ts";
+import { Mirror } from "./mirror.ts";
 import { Peer } from "./peer.ts";
 import type { Policy } from "./policy.ts";
 import type { PolicyTable } from "./policy-table.ts";
 import { RetryBudget } from "./retry-budget.ts";
 import { chooseVersion } from "./split.ts";
+import { TokenBucket } from "./token-bucket.ts";
 
 /** A deadline shorter than this says more about the caller than about the endpoint. */
 const TELLING_DEADLINE_MS = 100;
@@ -49,6 +51,8 @@ export class Target {
   readonly #limit: CallLimit;
   readonly #connect: Connect;
   readonly #budget = new RetryBudget();
+  readonly #bucket = new TokenBucket();
+  readonly mirror = new Mirror(this);
   /** By instance: a new instance at a known address does not inherit the old one's reconnection back-off. */
   #peers: ReadonlyMap<string, Peer> = new Map();
   #candidates: readonly Peer[] = [];
@@ -83,9 +87,10 @@ export class Target {
     return rule;
   }
 
-  /** Runs a call when it is its turn. @throws MeshError exhausted TOO_MANY_CALLS and what `work` throws */
+  /** Runs a call when it is its turn. @throws MeshError exhausted TOO_MANY_CALLS, RATE_LIMITED and what `work` throws */
   async admit<T>(timeoutMs: number, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
     const { clock, metrics } = this.dependencies;
+    this.#checkRate();
     if (!this.#limit.tryEnter())
       await this.#limit.wait(timeoutMs, signal).catch((error) => {
         metrics.callsRefused.inc({ server_address: this.service });
@@ -97,6 +102,12 @@ export class Target {
     } finally {
       this.#limit.leave();
     }
+  }
+
+  /** One of the endpoints of a version; undefined when it is nowhere. */
+  anyOf(version: string): Peer | undefined {
+    const peers = this.#candidates.filter(({ endpoint }) => endpoint.version === version);
+    return peers[Math.floor(this.dependencies.random() * peers.length)];
   }
 
   /** Waits for a first endpoint until the time is over. @throws MeshError unavailable NO_ENDPOINTS, cancelled CALL_CANCELLED */
@@ -144,6 +155,18 @@ export class Target {
     const { inFlight, queued } = this.#limit;
     const connections = [...this.#peers.values()].map((peer) => peer.debug(nowMs));
     return { service: this.service, inFlight, queued, connections };
+  }
+
+  #checkRate(): void {
+    const { rateLimit } = this.policy("");
+    const { clock, metrics } = this.dependencies;
+    if (rateLimit === undefined || this.#bucket.take(clock.nowMs(), rateLimit)) return;
+    metrics.callsRefused.inc({ server_address: this.service });
+    throw new MeshError(
+      "exhausted",
+      "RATE_LIMITED",
+      `more than ${rateLimit.perSecond} calls a second to ${this.service}`,
+    );
   }
 
   #pick({ policy, headers, tried }: Asked): Peer {

@@ -10,6 +10,7 @@ import {
   type ServerWritableStream,
   type sendUnaryData,
 } from "@grpc/grpc-js";
+import type { Admission } from "@ordermesh/mesh/admission";
 import type { Clock, Random } from "@ordermesh/mesh/clock";
 import { type CallContext, childTraceparent, runInContext } from "@ordermesh/mesh/context";
 import { MeshError } from "@ordermesh/mesh/errors";
@@ -75,6 +76,8 @@ type Dependencies = {
   readonly random: Random;
   /** Makes the port mutual TLS and enforces who may call what; without it everybody may. */
   readonly identity?: IdentitySource | undefined;
+  /** Refuses unary calls that are too many; without it all are taken. */
+  readonly admission?: Admission;
 };
 /** One method as it is served. */
 type Served = {
@@ -145,8 +148,11 @@ export class GrpcServer {
     reply: sendUnaryData<unknown>,
   ): Promise<void> {
     const { method, handle } = served;
-    const serve = async (context: CallContext) =>
-      await (handle(decode(method, call.request), context) as Promise<unknown>);
+    const { admission } = this.#dependencies;
+    const serve = async (context: CallContext) => {
+      const answer = async () => await (handle(decode(method, call.request), context) as Promise<unknown>);
+      return admission === undefined ? await answer() : await admission.run(method.name, context.caller, answer);
+    };
     try {
       reply(null, await this.#serveCall(served, call, MAX_CALL_MS, serve));
     } catch (error) {

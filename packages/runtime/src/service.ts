@@ -174,7 +174,9 @@ async function serve<S extends Settings>(
 ): Promise<number> {
   const { lifecycle, config, log, metrics, clock, random, mesh } = context;
   const base: Base = config;
-  const grpc = new GrpcServer(services, { log, metrics, clock, random, identity: mesh.identity });
+  const admission = mesh.admission();
+  lifecycle.onClose("admission", async () => admission.close());
+  const grpc = new GrpcServer(services, { log, metrics, clock, random, identity: mesh.identity, admission });
   const names = services.map(({ definition }) => definition.fullName);
   const setServing = addHealth(grpc.server, names);
   const isDevelopment = base.environment === "dev";

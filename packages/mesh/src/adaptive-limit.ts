@@ -1,0 +1,45 @@
+/**
+ * How many calls of a method a server takes at a time, found from how long they take: Gradient2 of Netflix'
+ * concurrency-limits. While calls take as long as they used to, the limit grows; when they take longer, it shrinks. Pure.
+ */
+
+/** Weight of one call in the long view of how long calls take. */
+const LONG_VIEW = 1 / 600;
+const WARM_UP_CALLS = 10;
+/** Calls may take this much longer than usual. */
+const TOLERANCE = 1.5;
+const SMOOTHING = 0.2;
+/** Grown by in each step. */
+const QUEUE = 4;
+/** The long view drops faster when calls have become much faster. */
+const DRIFT_FROM = 2;
+const DRIFT = 0.95;
+
+export type ConcurrencyPolicy = { readonly min: number; readonly max: number };
+
+/** A stall of seconds of something behind a server at a modest rate is no overload, so it begins at 200. */
+export const CONCURRENCY: ConcurrencyPolicy = { min: 20, max: 1_000 };
+const INITIAL = 200;
+
+export class AdaptiveLimit {
+  #limit = INITIAL;
+  #usualMs = 0;
+  #calls = 0;
+
+  within({ min, max }: ConcurrencyPolicy): number {
+    return Math.floor(Math.min(Math.max(this.#limit, min), max));
+  }
+
+  /** A call that took `tookMs` has ended, of `inFlight` with itself. */
+  learn(tookMs: number, inFlight: number, policy: ConcurrencyPolicy): void {
+    const ms = Math.max(tookMs, 0.01);
+    this.#calls += 1;
+    const weight = this.#calls <= WARM_UP_CALLS ? 1 / this.#calls : LONG_VIEW;
+    this.#usualMs += (ms - this.#usualMs) * weight;
+    if (this.#usualMs / ms > DRIFT_FROM) this.#usualMs *= DRIFT;
+    if (inFlight < this.within(policy) / 2) return; // The limit is not what held this call up.
+    const limit = Math.min(Math.max(this.#limit, policy.min), policy.max);
+    const gradient = Math.min(1, Math.max(0.5, (TOLERANCE * this.#usualMs) / ms));
+    this.#limit = limit * (1 - SMOOTHING) + (limit * gradient + QUEUE) * SMOOTHING;
+  }
+}
