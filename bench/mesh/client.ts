@@ -2,14 +2,16 @@
  * One client of a benchmark in a process of its own, so that its CPU is its own. Arguments: kind, addresses, calls at a
  * time, seconds. Prints one JSON line: calls, failures, seconds, CPU µs for each call, latencies in ms.
  */
-import { argv } from "node:process";
+import { argv, env } from "node:process";
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { systemClock } from "@ordermesh/mesh/clock";
 import { connectGrpc } from "@ordermesh/mesh/grpc-connection";
 import { connectHttp2 } from "@ordermesh/mesh/http2-connection";
+import { IdentityFiles } from "@ordermesh/mesh/identity-files";
 import { MemoryStore } from "@ordermesh/mesh/memory-store";
 import { Mesh } from "@ordermesh/mesh/mesh";
 import { Registry } from "prom-client";
+import { folderOf, readCertificates } from "./certificates.ts";
 import { asBuffer, BODY, ECHO, PATH } from "./echo.ts";
 
 const TIMEOUT_MS = 1_000;
@@ -29,7 +31,7 @@ function bare(targets: readonly string[]): Say {
     "grpc.service_config": JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
     "grpc.enable_channelz": 0,
   };
-  const client = new Client(`ipv4:${targets.join(",")}`, credentials.createInsecure(), options);
+  const client = new Client(`ipv4:${targets.join(",")}`, bareCredentials(), options);
   const unchanged = (bytes: Buffer) => bytes;
   return () =>
     new Promise((resolve, reject) => {
@@ -40,8 +42,15 @@ function bare(targets: readonly string[]): Say {
     });
 }
 
+function bareCredentials() {
+  const files = readCertificates(env, "bench");
+  if (files === undefined) return credentials.createInsecure();
+  return credentials.createSsl(files.ca, files.key, files.cert, { checkServerIdentity: () => undefined });
+}
+
 /** Everything on: registry, balancing, ejection, budget, limits, deadline, trace, metrics. */
 function viaMesh(targets: readonly string[], connection: string): Say {
+  const dir = folderOf(env, "bench");
   const store = new MemoryStore(systemClock);
   const mesh = new Mesh({
     connectStore: () => store,
@@ -52,6 +61,12 @@ function viaMesh(targets: readonly string[], connection: string): Say {
     log: console,
     registry: new Registry(),
     connect: connection === "grpc-js" ? connectGrpc : connectHttp2,
+    ...(dir === undefined
+      ? {}
+      : {
+          openIdentity: (metrics) =>
+            new IdentityFiles({ dir, trustDomain: "ordermesh", clock: systemClock, log: console, metrics }),
+        }),
   });
   for (const [index, address] of targets.entries()) {
     const facts = { adminAddress: address, version: "", zone: "", weight: 1, protocol: "grpc", pod: "", node: "" };

@@ -1,16 +1,19 @@
 /** `make bench-mesh`: the mesh, everything on, against bare grpc-js in the same run, as ratios. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpus } from "node:os";
+import { mkdtempSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { Authority } from "@ordermesh/local/certificates";
 
-const HELP = `Usage: make bench-mesh ARGS="[--rounds 3] [--seconds 3]"
+const HELP = `Usage: make bench-mesh ARGS="[--rounds 3] [--seconds 3] [--tls] [--short]"
 
 Calls echo servers (286 bytes each way) with bare grpc-js and its round_robin, with the mesh over grpc-js channels and with the
 mesh over its own connection, in turn, and prints medians and ratios as markdown: 64 calls at a time, one at a time, one server
-of three 20 times slower, and one of three frozen.
+of three 20 times slower, and one of three frozen. --tls: mutual TLS for all of them. --short: the first two only.
 `;
 
 const KINDS = ["bare", "grpc-js", "http2"] as const;
@@ -31,13 +34,28 @@ const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "3" },
     seconds: { type: "string", default: "3" },
+    tls: { type: "boolean", default: false },
+    short: { type: "boolean", default: false },
     help: { type: "boolean" },
   },
 });
 if (values.help) process.stdout.write(HELP);
 else {
-  process.stdout.write(`${cpus().length} cores, Node ${process.versions.node}, median of ${values.rounds} rounds\n`);
-  for (const scenario of SCENARIOS) await measure(scenario, Number(values.rounds), values.seconds);
+  const security = values.tls ? "mutual TLS" : "no TLS";
+  process.stdout.write(
+    `${cpus().length} cores, Node ${process.versions.node}, ${security}, median of ${values.rounds} rounds\n`,
+  );
+  if (values.tls) process.env.BENCH_CERTIFICATES = await certify();
+  for (const scenario of values.short ? SCENARIOS.slice(0, 2) : SCENARIOS)
+    await measure(scenario, Number(values.rounds), values.seconds);
+}
+
+/** Resolves with the folder that holds a folder for each service; servers and clients inherit it. */
+async function certify(): Promise<string> {
+  const dir = mkdtempSync(join(tmpdir(), "bench-"));
+  const authority = await Authority.create(join(dir, "certificates"));
+  for (const service of ["echo", "bench"]) await authority.issue(service);
+  return join(dir, "certificates");
 }
 
 async function measure(scenario: Scenario, rounds: number, seconds: string): Promise<void> {

@@ -1,6 +1,7 @@
 /** The promise client: a deadline always, retries of what may be repeated, each attempt to an endpoint of its own choice. */
 import { childTraceparent, currentContext } from "./context.ts";
 import { isKind, MeshError } from "./errors.ts";
+import type { FaultRule } from "./fault-rule.ts";
 import type { Peer } from "./peer.ts";
 import type { Policy } from "./policy.ts";
 import {
@@ -11,7 +12,7 @@ import {
   type ServiceDefinition,
 } from "./service-definition.ts";
 import { statusName } from "./status.ts";
-import type { Target } from "./target.ts";
+import type { Asked, Target } from "./target.ts";
 
 const DEFAULT_TIMEOUT_MS = 1_000;
 /** Kept back for our own answer when a deadline is passed on. */
@@ -86,7 +87,8 @@ class Call {
     let code = "CANCELLED"; // A stream that neither ends nor fails was left by its reader.
     try {
       const waitMs = Math.min(this.#remaining(endsMs), DEFAULT_TIMEOUT_MS);
-      await this.#disturb(endsMs);
+      const fault = this.#target.fault(method.name);
+      if (fault !== undefined) await this.#disturb(fault, endsMs);
       const { connection } = await this.#choose(waitMs, signal);
       const timeoutMs = this.#remaining(endsMs);
       yield* connection.serverStream({ path, method, request, headers: this.#headers(), timeoutMs, signal });
@@ -115,8 +117,9 @@ class Call {
 
   async #once(request: unknown, endsMs: number, signal: AbortSignal | undefined): Promise<unknown> {
     const { path, method } = this.#bound;
-    await this.#disturb(endsMs);
-    const peer = await this.#choose(this.#remaining(endsMs), signal);
+    const fault = this.#target.fault(method.name);
+    if (fault !== undefined) await this.#disturb(fault, endsMs);
+    const peer = this.#tryChoose(signal) ?? (await this.#choose(this.#remaining(endsMs), signal));
     const timeoutMs = Math.min(
       this.#remaining(endsMs),
       this.#policy.retries.perTryTimeoutMs ?? Number.POSITIVE_INFINITY,
@@ -149,18 +152,25 @@ class Call {
   }
 
   /** What an operator has injected: a pause, an error, or both. @throws MeshError FAULT_INJECTED */
-  async #disturb(endsMs: number): Promise<void> {
-    const fault = this.#target.fault(this.#bound.method.name);
-    if (fault === undefined) return;
-    const { delayMs = 0, abort } = fault;
+  async #disturb({ delayMs = 0, abort }: FaultRule, endsMs: number): Promise<void> {
     if (delayMs > 0)
       await this.#target.dependencies.clock.sleep(Math.min(delayMs, this.#remaining(endsMs)), this.#signal);
     if (abort !== undefined) throw new MeshError(abort, "FAULT_INJECTED", "a fault rule aborted the attempt");
   }
 
+  /** Without waiting: undefined when there is no endpoint, or the call is cancelled. */
+  #tryChoose(signal: AbortSignal | undefined): Peer | undefined {
+    const peer = signal?.aborted ? undefined : this.#target.tryChoose(this.#asked);
+    if (peer !== undefined) this.#tried.add(peer.endpoint.address);
+    return peer;
+  }
+
+  get #asked(): Asked {
+    return { policy: this.#policy, headers: this.#options.headers ?? NO_HEADERS, tried: this.#tried };
+  }
+
   async #choose(timeoutMs: number, signal: AbortSignal | undefined): Promise<Peer> {
-    const asked = { policy: this.#policy, headers: this.#options.headers ?? NO_HEADERS, tried: this.#tried };
-    const peer = await this.#target.choose(timeoutMs, signal, asked);
+    const peer = await this.#target.choose(timeoutMs, signal, this.#asked);
     this.#tried.add(peer.endpoint.address);
     return peer;
   }

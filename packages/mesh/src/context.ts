@@ -43,11 +43,14 @@ export function traceId(traceparent: string): string {
   return TRACEPARENT.exec(traceparent)?.[1] ?? "";
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
+/** Never all zeros. */
 function hex(bytes: number, random: Random): string {
   let text = "";
-  for (let index = 0; index < bytes; index += 2)
-    text += Math.floor(random() * 0xffff + 1)
-      .toString(16)
-      .padStart(4, "0");
+  for (let index = 0; index < bytes; index += 2) {
+    const value = Math.floor(random() * 0xffff + 1);
+    text += `${HEX[value >> 8]}${HEX[value & 0xff]}`;
+  }
   return text;
 }

@@ -11,30 +11,31 @@ const RST_CANCEL = 8;
 /** Timers cannot be set for longer. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** @throws MeshError */
-export function unaryOver(session: ClientHttp2Session, authority: string, attempt: Attempt): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const exchange = new Exchange(session, authority, attempt);
-    const reader = new FrameReader();
-    const messages: Buffer[] = [];
-    exchange.stream.on("data", (chunk: Buffer) => {
+type Report = (failure: MeshError | undefined, answer?: unknown) => void;
+
+/** `report` is called once, unless the call could not begin. @throws MeshError when it could not */
+export function unaryOver(session: ClientHttp2Session, authority: string, attempt: Attempt, report: Report): void {
+  const exchange = new Exchange(session, authority, attempt);
+  const reader = new FrameReader();
+  const messages: Buffer[] = [];
+  exchange.stream.on("data", (chunk: Buffer) => {
+    try {
+      if (!exchange.isRefused) messages.push(...reader.push(chunk));
+    } catch (error) {
+      exchange.fail(error as MeshError);
+    }
+  });
+  exchange.onEnd((failure) => {
+    exchange.letGo();
+    const [message] = messages;
+    if (failure !== undefined) report(failure);
+    else if (message === undefined || messages.length > 1 || reader.isPartial) report(notOneMessage(messages.length));
+    else
       try {
-        if (!exchange.isRefused) messages.push(...reader.push(chunk));
+        report(undefined, decode(attempt, message));
       } catch (error) {
-        exchange.fail(error as MeshError);
+        report(error as MeshError);
       }
-    });
-    exchange.onEnd((failure) => {
-      const [message] = messages;
-      if (failure !== undefined) reject(failure);
-      else if (message === undefined || messages.length > 1 || reader.isPartial) reject(notOneMessage(messages.length));
-      else
-        try {
-          resolve(attempt.method.responseType.decode(message));
-        } catch {
-          reject(malformed());
-        }
-    });
   });
 }
 
@@ -111,6 +112,11 @@ class Exchange {
     if (!this.stream.closed) this.stream.close(RST_CANCEL);
   }
 
+  /** Node keeps a stream until a whole garbage collection; what hangs on it need not stay as long. Not for streams that are read on. */
+  letGo(): void {
+    for (const name of ["data", "response", "trailers", "end", "close"]) this.stream.removeAllListeners(name);
+  }
+
   readonly #onAbort = () => this.fail(statusError(status.CANCELLED, "the caller cancelled the call"));
 
   #onResponse(headers: HeaderValues): void {
@@ -138,16 +144,22 @@ class Exchange {
 }
 
 function open(session: ClientHttp2Session, authority: string, attempt: Attempt): ClientHttp2Stream {
-  const headers: Record<string, string> = {
-    ":method": "POST",
-    ":scheme": session.encrypted ? "https" : "http",
-    ":path": attempt.path,
-    ":authority": authority,
-    te: "trailers",
-    "content-type": "application/grpc",
-    ...attempt.headers,
-  };
-  if (Number.isFinite(attempt.timeoutMs)) headers["grpc-timeout"] = encodeTimeout(attempt.timeoutMs);
+  const headers = [
+    ":method",
+    "POST",
+    ":scheme",
+    session.encrypted ? "https" : "http",
+    ":path",
+    attempt.path,
+    ":authority",
+    authority,
+    "te",
+    "trailers",
+    "content-type",
+    "application/grpc",
+  ];
+  for (const name in attempt.headers) headers.push(name, attempt.headers[name] ?? "");
+  if (Number.isFinite(attempt.timeoutMs)) headers.push("grpc-timeout", encodeTimeout(attempt.timeoutMs));
   const message = frame(attempt.method.requestType.encode(attempt.request).finish());
   try {
     const stream = session.request(headers);

@@ -61,14 +61,16 @@ class Http2Connection implements Connection {
     return this.#inFlight;
   }
 
-  async unary(attempt: Attempt): Promise<unknown> {
-    const session = this.#session(attempt);
-    this.#inFlight += 1;
-    try {
-      return await unaryOver(session, this.address, attempt);
-    } finally {
-      this.#ended();
-    }
+  unary(attempt: Attempt): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const session = this.#session(attempt);
+      this.#inFlight += 1;
+      unaryOver(session, this.address, attempt, (failure, answer) => {
+        this.#ended();
+        if (failure === undefined) resolve(answer);
+        else reject(failure);
+      });
+    });
   }
 
   async *serverStream(attempt: Attempt): AsyncIterable<unknown> {

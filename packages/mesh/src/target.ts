@@ -110,6 +110,11 @@ export class Target {
     return peers[Math.floor(this.dependencies.random() * peers.length)];
   }
 
+  /** The endpoint for an attempt; undefined when none is known. */
+  tryChoose(asked: Asked): Peer | undefined {
+    return this.#candidates.length === 0 ? undefined : this.#pick(asked);
+  }
+
   /** Waits for a first endpoint until the time is over. @throws MeshError unavailable NO_ENDPOINTS, cancelled CALL_CANCELLED */
   async choose(timeoutMs: number, signal: AbortSignal | undefined, asked: Asked): Promise<Peer> {
     const { table } = this.dependencies;
@@ -121,18 +126,19 @@ export class Target {
   }
 
   /** Runs one attempt at `peer` and learns from how it ends. */
-  async attempt<T>(peer: Peer, timeoutMs: number, work: () => Promise<T>): Promise<T> {
-    const { clock } = this.dependencies;
-    const startedMs = clock.nowMs();
+  attempt<T>(peer: Peer, timeoutMs: number, work: () => Promise<T>): Promise<T> {
+    const startedMs = this.dependencies.clock.nowMs();
     peer.health.begin(startedMs);
-    try {
-      const answer = await work();
-      this.#learn(peer, "success", startedMs);
-      return answer;
-    } catch (error) {
-      this.#learn(peer, outcomeOf(error, timeoutMs), startedMs);
-      throw error;
-    }
+    return work().then(
+      (answer) => {
+        this.#learn(peer, "success", startedMs);
+        return answer;
+      },
+      (error) => {
+        this.#learn(peer, outcomeOf(error, timeoutMs), startedMs);
+        throw error;
+      },
+    );
   }
 
   /** True when one more retry is within the budget. */
