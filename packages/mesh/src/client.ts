@@ -56,6 +56,7 @@ class Call {
   readonly #signal: AbortSignal | undefined;
   readonly #policy: Policy;
   readonly #tried = new Set<string>();
+  #attemptsMade = 0;
 
   constructor(target: Target, bound: BoundMethod, options: CallOptions) {
     this.#target = target;
@@ -125,7 +126,10 @@ class Call {
       this.#policy.retries.perTryTimeoutMs ?? Number.POSITIVE_INFINITY,
     );
     const attempt = { path, method, request, headers: this.#headers(), timeoutMs, signal };
-    return await this.#target.attempt(peer, timeoutMs, () => peer.connection.unary(attempt));
+    this.#attemptsMade += 1;
+    const number = this.#attemptsMade;
+    const counted = (code: string) => this.#countAttempt(peer, number, code);
+    return await this.#target.attempt(peer, timeoutMs, () => peer.connection.unary(attempt), counted);
   }
 
   get #isHedged(): boolean {
@@ -211,6 +215,16 @@ class Call {
     const { random, caller } = this.#target.dependencies;
     const traceparent = childTraceparent(this.#options.traceparent ?? currentContext()?.traceparent, random);
     return { ...this.#options.headers, traceparent, "x-mesh-caller": caller };
+  }
+
+  #countAttempt({ endpoint }: Peer, attempt: number, code: string): void {
+    this.#target.dependencies.metrics.attempts.add({
+      server_address: this.#target.service,
+      server_version: endpoint.version,
+      rpc_method: this.#bound.path.slice(1),
+      rpc_status_code: code,
+      attempt,
+    });
   }
 
   #observe(code: string): void {

@@ -1,9 +1,10 @@
 /** Every metric of the mesh, declared once. Names follow OpenTelemetry's semantic conventions in Prometheus spelling. */
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { AttemptCounts } from "./attempt-counts.ts";
 import type { Clock } from "./clock.ts";
 
-/** Bucket bounds in seconds, as the semantic conventions give them for RPC. */
-export const RPC_BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
+/** Bucket bounds in seconds: those of the semantic conventions for RPC, and two below for calls that take about a millisecond. */
+export const RPC_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
 
 export type StoreMetrics = {
   readonly resyncs: Counter<"reason">;
@@ -19,6 +20,7 @@ export type IdentityMetrics = {
 export type MeshMetrics = StoreMetrics &
   IdentityMetrics & {
     readonly calls: Histogram<"rpc_system_name" | "rpc_method" | "rpc_status_code" | "server_address">;
+    readonly attempts: AttemptCounts;
     readonly retries: Counter<"server_address">;
     readonly retriesRefused: Counter<"server_address">;
     readonly ejections: Counter<"server_address">;
@@ -165,7 +167,7 @@ function createServerMetrics(registry: Registry): ServerMetrics {
 
 type CallMetrics = Pick<
   MeshMetrics,
-  "calls" | "retries" | "retriesRefused" | "ejections" | "callsRefused" | "mirrored"
+  "calls" | "attempts" | "retries" | "retriesRefused" | "ejections" | "callsRefused" | "mirrored"
 >;
 
 function createCallMetrics(registry: Registry): CallMetrics {
@@ -178,6 +180,7 @@ function createCallMetrics(registry: Registry): CallMetrics {
       buckets: RPC_BUCKETS_S,
       registers,
     }),
+    attempts: createAttemptCounts(registry),
     retries: new Counter({
       name: "mesh_client_retries_total",
       help: "Attempts after the first",
@@ -209,4 +212,19 @@ function createCallMetrics(registry: Registry): CallMetrics {
       registers,
     }),
   };
+}
+
+function createAttemptCounts(registry: Registry): AttemptCounts {
+  const counts = new AttemptCounts();
+  new Counter({
+    name: "mesh_client_attempts_total",
+    help: "Attempts sent, by the version that got them, how they ended and the how manieth of their call they were",
+    labelNames: ["server_address", "server_version", "rpc_method", "rpc_status_code", "attempt"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { labels, count } of counts.all()) this.inc(labels, count);
+    },
+  });
+  return counts;
 }

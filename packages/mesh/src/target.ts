@@ -16,6 +16,7 @@ import type { Policy } from "./policy.ts";
 import type { PolicyTable } from "./policy-table.ts";
 import { RetryBudget } from "./retry-budget.ts";
 import { chooseVersion } from "./split.ts";
+import { statusName } from "./status.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
 /** A deadline shorter than this says more about the caller than about the endpoint. */
@@ -125,17 +126,19 @@ export class Target {
     return this.#pick(asked);
   }
 
-  /** Runs one attempt at `peer` and learns from how it ends. */
-  attempt<T>(peer: Peer, timeoutMs: number, work: () => Promise<T>): Promise<T> {
+  /** Runs one attempt at `peer`, learns from how it ends, and tells its status code. */
+  attempt<T>(peer: Peer, timeoutMs: number, work: () => Promise<T>, onEnd: (code: string) => void): Promise<T> {
     const startedMs = this.dependencies.clock.nowMs();
     peer.health.begin(startedMs);
     return work().then(
       (answer) => {
         this.#learn(peer, "success", startedMs);
+        onEnd("OK");
         return answer;
       },
       (error) => {
         this.#learn(peer, outcomeOf(error, timeoutMs), startedMs);
+        onEnd(statusName(error));
         throw error;
       },
     );

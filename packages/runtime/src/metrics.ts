@@ -4,7 +4,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 
 export type Metrics = {
   readonly registry: Registry;
-  readonly served: Histogram<"rpc_system_name" | "rpc_method" | "rpc_status_code">;
+  readonly served: Histogram<"rpc_system_name" | "rpc_method" | "rpc_status_code" | "caller">;
   readonly bugs: Counter;
   readonly connectionsRefused: Counter<"reason">;
   readonly callsForbidden: Counter<"caller" | "rpc_method">;
@@ -24,8 +24,8 @@ export function createMetrics(): Metrics {
     registry,
     served: new Histogram({
       name: "rpc_server_call_duration_seconds",
-      help: "Calls served",
-      labelNames: ["rpc_system_name", "rpc_method", "rpc_status_code"],
+      help: "Calls served, by the service that called",
+      labelNames: ["rpc_system_name", "rpc_method", "rpc_status_code", "caller"],
       buckets: RPC_BUCKETS_S,
       registers,
     }),
