@@ -110,3 +110,15 @@ test("no card token is in any log", async () => {
   );
   assert.deepEqual(leaks, []);
 });
+
+test("what a process tells of itself stays within 2,000 series", async (t) => {
+  for (const adminUrl of Object.values(system.state.adminUrls)) {
+    await (await fetch(`${adminUrl}/metrics`)).text(); // The first one compiles.
+    const startedMs = performance.now();
+    const text = await (await fetch(`${adminUrl}/metrics`)).text();
+    const tookMs = performance.now() - startedMs;
+    const series = text.split("\n").filter((line) => line !== "" && !line.startsWith("#")).length;
+    assert.ok(series > 50 && series <= 2_000, `${adminUrl}: ${series} series`);
+    t.diagnostic(`${series} series in ${tookMs.toFixed(1)} ms`);
+  }
+});

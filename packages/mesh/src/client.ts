@@ -29,6 +29,14 @@ type BoundMethod = {
   readonly timeoutMs: number;
 };
 
+/** One attempt under way. */
+type BegunAttempt = {
+  readonly peer: Peer;
+  readonly number: number;
+  readonly startMs: number;
+  readonly headers: Readonly<Record<string, string>>;
+};
+
 /** A client whose methods are the definition's. */
 export function createClient<S extends ServiceDefinition>(
   definition: S,
@@ -125,11 +133,12 @@ class Call {
       this.#remaining(endsMs),
       this.#policy.retries.perTryTimeoutMs ?? Number.POSITIVE_INFINITY,
     );
-    const attempt = { path, method, request, headers: this.#headers(), timeoutMs, signal };
+    const headers = this.#headers();
+    const attempt = { path, method, request, headers, timeoutMs, signal };
     this.#attemptsMade += 1;
-    const number = this.#attemptsMade;
-    const counted = (code: string) => this.#countAttempt(peer, number, code);
-    return await this.#target.attempt(peer, timeoutMs, () => peer.connection.unary(attempt), counted);
+    const begun = { peer, number: this.#attemptsMade, startMs: this.#target.dependencies.clock.wallMs(), headers };
+    const work = () => peer.connection.unary(attempt);
+    return await this.#target.attempt(peer, timeoutMs, work, (code) => this.#attemptEnded(begun, code));
   }
 
   get #isHedged(): boolean {
@@ -217,13 +226,32 @@ class Call {
     return { ...this.#options.headers, traceparent, "x-mesh-caller": caller };
   }
 
-  #countAttempt({ endpoint }: Peer, attempt: number, code: string): void {
-    this.#target.dependencies.metrics.attempts.add({
-      server_address: this.#target.service,
-      server_version: endpoint.version,
-      rpc_method: this.#bound.path.slice(1),
+  #attemptEnded({ peer, number, startMs, headers }: BegunAttempt, code: string): void {
+    const { metrics, recordSpan, clock } = this.#target.dependencies;
+    const { service } = this.#target;
+    const { version, instance } = peer.endpoint;
+    const name = this.#bound.path.slice(1);
+    metrics.attempts.add({
+      server_address: service,
+      server_version: version,
+      rpc_method: name,
       rpc_status_code: code,
-      attempt,
+      attempt: number,
+    });
+    recordSpan?.({
+      name,
+      kind: "client",
+      traceparent: headers.traceparent ?? "",
+      parent: this.#options.traceparent ?? currentContext()?.traceparent,
+      startMs,
+      endMs: clock.wallMs(),
+      code,
+      attributes: {
+        "server.address": service,
+        "mesh.instance": instance,
+        "mesh.version": version,
+        "mesh.attempt": number,
+      },
     });
   }
 

@@ -13,6 +13,7 @@ import { createMeshMetrics, type IdentityMetrics, type MeshMetrics } from "./met
 import { PolicyTable } from "./policy-table.ts";
 import { Registrar } from "./registrar.ts";
 import type { MeshClient, ServiceDefinition } from "./service-definition.ts";
+import type { RecordSpan } from "./span.ts";
 import type { Store } from "./store.ts";
 import { type Dependencies, Target } from "./target.ts";
 
@@ -32,6 +33,8 @@ export type MeshOptions = {
   readonly registry: Registry;
   /** How to reach one address; over our own http2 connection by default. */
   readonly connect?: Connect;
+  /** Gets each attempt of each call. */
+  readonly recordSpan?: RecordSpan | undefined;
   /** Makes calls go over mutual TLS; for instance `(metrics) => new IdentityFiles({ …, metrics })`. */
   readonly openIdentity?: (metrics: IdentityMetrics) => IdentitySource;
 };
@@ -104,9 +107,9 @@ export class Mesh {
   #target(service: string): Target {
     const known = this.#targets.get(service);
     if (known !== undefined) return known;
-    const { clock, random, connect = connectHttp2, service: caller, zone = "" } = this.#options;
+    const { clock, random, connect = connectHttp2, service: caller, zone = "", recordSpan } = this.#options;
     const { instance = `${caller}-${Math.floor(random() * 1e9)}` } = this.#options;
-    const own = { caller, instance, zone, clock, random, metrics: this.#metrics };
+    const own = { caller, instance, zone, clock, random, metrics: this.#metrics, recordSpan };
     const dependencies: Dependencies = {
       table: this.#table,
       policies: this.#policies,

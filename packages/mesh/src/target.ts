@@ -15,6 +15,7 @@ import { Peer } from "./peer.ts";
 import type { Policy } from "./policy.ts";
 import type { PolicyTable } from "./policy-table.ts";
 import { RetryBudget } from "./retry-budget.ts";
+import type { RecordSpan } from "./span.ts";
 import { chooseVersion } from "./split.ts";
 import { statusName } from "./status.ts";
 import { TokenBucket } from "./token-bucket.ts";
@@ -31,6 +32,7 @@ export type Dependencies = {
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics: MeshMetrics;
+  readonly recordSpan?: RecordSpan | undefined;
   /** Name of the calling service. */
   readonly caller: string;
   /** Name of this process among the clients of a service, and where it runs. */

@@ -36,6 +36,13 @@ export const BASE_SETTINGS = {
   zone: text("MESH_ZONE", "zone that is registered", { fallback: "local" }),
   pod: text("MESH_POD", "name of the pod, if there is one", { fallback: "" }),
   node: text("MESH_NODE", "name of the node, if there is one", { fallback: "" }),
+  otlpEndpoint: text(
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OpenTelemetry collector that gets spans over HTTP; empty for none",
+    {
+      fallback: "",
+    },
+  ),
   logLevel: oneOf("MESH_LOG_LEVEL", "least level that is logged", ["debug", "info", "warn", "error"], "info"),
   environment: oneOf(
     "MESH_ENVIRONMENT",

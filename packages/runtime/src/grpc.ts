@@ -15,14 +15,10 @@ import type { Clock, Random } from "@ordermesh/mesh/clock";
 import { type CallContext, childTraceparent, runInContext } from "@ordermesh/mesh/context";
 import { MeshError } from "@ordermesh/mesh/errors";
 import type { IdentitySource } from "@ordermesh/mesh/identity";
-import {
-  type AnyMethod,
-  methodPath,
-  type RequestOf,
-  type ResponseOf,
-  type ServiceDefinition,
-} from "@ordermesh/mesh/service-definition";
+import { type AnyMethod, methodPath } from "@ordermesh/mesh/service-definition";
+import type { RecordSpan } from "@ordermesh/mesh/span";
 import { statusName, toStatus } from "@ordermesh/mesh/status";
+import type { GrpcService, Handler } from "./grpc-service.ts";
 import type { Logger } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { SecureListener } from "./secure-listener.ts";
@@ -41,34 +37,6 @@ const SERVER_OPTIONS = {
   "grpc.enable_channelz": 0,
 };
 
-/** One function for each method: a promise for a unary one, an async iterable for a server stream. */
-export type Handlers<S extends ServiceDefinition> = {
-  readonly [K in keyof S["methods"]]: S["methods"][K]["responseStream"] extends true
-    ? (request: RequestOf<S["methods"][K]>, call: CallContext) => AsyncIterable<ResponseOf<S["methods"][K]>>
-    : (request: RequestOf<S["methods"][K]>, call: CallContext) => Promise<ResponseOf<S["methods"][K]>>;
-};
-
-type Handler = (request: unknown, call: CallContext) => Promise<unknown> | AsyncIterable<unknown>;
-/** The services that may call a method, where callers have an identity; whom the list does not name may not. */
-export type Callers<S extends ServiceDefinition> = { readonly [K in keyof S["methods"]]?: readonly string[] };
-export type GrpcService = {
-  readonly definition: ServiceDefinition;
-  readonly handlers: Readonly<Record<string, Handler>>;
-  readonly callers: Readonly<Record<string, readonly string[]>>;
-};
-
-export function implement<S extends ServiceDefinition>(
-  definition: S,
-  handlers: Handlers<S>,
-  callers: Callers<S> = {},
-): GrpcService {
-  return {
-    definition,
-    handlers: handlers as unknown as Record<string, Handler>,
-    callers: callers as Record<string, readonly string[]>,
-  };
-}
-
 type Dependencies = {
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -78,6 +46,8 @@ type Dependencies = {
   readonly identity?: IdentitySource | undefined;
   /** Refuses unary calls that are too many; without it all are taken. */
   readonly admission?: Admission;
+  /** Gets each call that was served. */
+  readonly recordSpan?: RecordSpan | undefined;
 };
 /** One method as it is served. */
 type Served = {
@@ -221,6 +191,16 @@ export class GrpcServer {
       const caller = this.#secure === undefined ? "" : context.caller;
       const labels = { rpc_system_name: "grpc", rpc_method: path.slice(1), rpc_status_code: code, caller };
       metrics.served.observe(labels, (clock.nowMs() - startedMs) / 1_000);
+      this.#dependencies.recordSpan?.({
+        name: path.slice(1),
+        kind: "server",
+        traceparent: context.traceparent,
+        parent: textOf(call.metadata, "traceparent"),
+        startMs: clock.wallMs() - (clock.nowMs() - startedMs),
+        endMs: clock.wallMs(),
+        code,
+        attributes: { "mesh.caller": context.caller },
+      });
     }
   }
 

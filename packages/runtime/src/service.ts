@@ -8,15 +8,18 @@ import { connectHttp2 } from "@ordermesh/mesh/http2-connection";
 import { IdentityFiles } from "@ordermesh/mesh/identity-files";
 import { Mesh } from "@ordermesh/mesh/mesh";
 import type { IdentityMetrics } from "@ordermesh/mesh/metrics";
+import type { RecordSpan } from "@ordermesh/mesh/span";
 import { startAdmin } from "./admin.ts";
 import type { BASE_SETTINGS } from "./base-settings.ts";
 import { ConfigError, loadConfig, type Settings, type Values } from "./config.ts";
 import { armFailpoints } from "./failpoints.ts";
-import { GrpcServer, type GrpcService } from "./grpc.ts";
+import { GrpcServer } from "./grpc.ts";
+import type { GrpcService } from "./grpc-service.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { addHealth, addReflection } from "./standard-services.ts";
+import { openTracing, type Tracing } from "./tracing.ts";
 
 const EXIT = { clean: 0, failed: 1, badConfiguration: 2, forced: 3 } as const;
 /** On top of drain delay and time-out, before the process ends by force. */
@@ -33,6 +36,8 @@ export type ServiceContext<S extends Settings> = {
   readonly random: Random;
   readonly mesh: Mesh;
   readonly lifecycle: Lifecycle;
+  /** Gets the spans of calls; undefined where nobody collects them. */
+  readonly recordSpan: RecordSpan | undefined;
 };
 
 export type ServiceDefinition<S extends Settings & typeof BASE_SETTINGS> = {
@@ -61,8 +66,19 @@ export async function runService<S extends Settings & typeof BASE_SETTINGS>(
 
   const clock = systemClock;
   const lifecycle = new Lifecycle(clock, log, fail);
-  const mesh = openMesh(definition.name, instance, config, { log, metrics, clock });
-  const context: ServiceContext<S> = { config, log, metrics, clock, random: Math.random, mesh, lifecycle };
+  const tracing = await openTracingIfAsked(definition.name, instance, config);
+  const mesh = openMesh(definition.name, instance, config, { log, metrics, clock, recordSpan: tracing?.record });
+  const context: ServiceContext<S> = {
+    config,
+    log,
+    metrics,
+    clock,
+    random: Math.random,
+    mesh,
+    lifecycle,
+    recordSpan: tracing?.record,
+  };
+  lifecycle.onClose("tracing", async () => tracing?.close());
   lifecycle.onClose("mesh", async () => mesh.close());
 
   let phase: "starting" | "started" = "starting";
@@ -118,6 +134,14 @@ function readConfig<S extends Settings & typeof BASE_SETTINGS>(
   }
 }
 
+async function openTracingIfAsked(
+  service: string,
+  instance: string,
+  { otlpEndpoint: endpoint, version }: Base,
+): Promise<Tracing | undefined> {
+  return endpoint === "" ? undefined : await openTracing({ endpoint, service, instance, version });
+}
+
 function openMesh(...parameters: Parameters<typeof newMesh>): Mesh {
   try {
     return newMesh(...parameters);
@@ -135,7 +159,12 @@ function newMesh(
   service: string,
   instance: string,
   config: Base,
-  { log, metrics, clock }: { log: Logger; metrics: Metrics; clock: Clock },
+  {
+    log,
+    metrics,
+    clock,
+    recordSpan,
+  }: { log: Logger; metrics: Metrics; clock: Clock; recordSpan: RecordSpan | undefined },
 ): Mesh {
   const random = Math.random;
   return new Mesh({
@@ -153,6 +182,7 @@ function newMesh(
     random,
     log,
     registry: metrics.registry,
+    recordSpan,
   });
 }
 
@@ -172,11 +202,19 @@ async function serve<S extends Settings>(
   services: readonly GrpcService[],
   context: ServiceContext<S>,
 ): Promise<number> {
-  const { lifecycle, config, log, metrics, clock, random, mesh } = context;
+  const { lifecycle, config, log, metrics, clock, random, mesh, recordSpan } = context;
   const base: Base = config;
   const admission = mesh.admission();
   lifecycle.onClose("admission", async () => admission.close());
-  const grpc = new GrpcServer(services, { log, metrics, clock, random, identity: mesh.identity, admission });
+  const grpc = new GrpcServer(services, {
+    log,
+    metrics,
+    clock,
+    random,
+    identity: mesh.identity,
+    admission,
+    recordSpan,
+  });
   const names = services.map(({ definition }) => definition.fullName);
   const setServing = addHealth(grpc.server, names);
   const isDevelopment = base.environment === "dev";

@@ -2,7 +2,7 @@
 import { env } from "node:process";
 import { NotificationServiceDefinition } from "@ordermesh/proto/ordermesh/notification/v1/notification";
 import { BASE_SETTINGS } from "../src/base-settings.ts";
-import { implement } from "../src/grpc.ts";
+import { implement } from "../src/grpc-service.ts";
 import { runService } from "../src/service.ts";
 
 await runService(

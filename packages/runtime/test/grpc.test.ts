@@ -13,7 +13,8 @@ import {
   type ChargeRequest,
   PaymentServiceDefinition,
 } from "@ordermesh/proto/ordermesh/payment/v1/payment";
-import { GrpcServer, implement } from "../src/grpc.ts";
+import { GrpcServer } from "../src/grpc.ts";
+import { implement } from "../src/grpc-service.ts";
 import { createLogger } from "../src/log.ts";
 import { createMetrics } from "../src/metrics.ts";
 
@@ -102,7 +103,7 @@ test("a good call is answered, and counted by method and code", async (t) => {
   assert.deepEqual(await call(port), { httpStatus: 200, grpcStatus: "0", message: "OK" });
   assert.match(
     await metrics.registry.metrics(),
-    /rpc_server_call_duration_seconds_count\{rpc_system_name="grpc",rpc_method="ordermesh.payment.v1.PaymentService\/Charge",rpc_status_code="OK"\} 1/,
+    /rpc_server_call_duration_seconds_count\{rpc_system_name="grpc",rpc_method="ordermesh.payment.v1.PaymentService\/Charge",rpc_status_code="OK",caller=""\} 1/,
   );
 });
 

@@ -16,7 +16,8 @@ import { Mesh } from "@ordermesh/mesh/mesh";
 import { createMeshMetrics, type IdentityMetrics } from "@ordermesh/mesh/metrics";
 import { PaymentServiceDefinition } from "@ordermesh/proto/ordermesh/payment/v1/payment";
 import { Registry } from "prom-client";
-import { GrpcServer, implement } from "../src/grpc.ts";
+import { GrpcServer } from "../src/grpc.ts";
+import { implement } from "../src/grpc-service.ts";
 import { createMetrics } from "../src/metrics.ts";
 
 const REQUEST = { orderId: "1" };

@@ -9,7 +9,8 @@ import { MemoryStore } from "@ordermesh/mesh/memory-store";
 import { Mesh } from "@ordermesh/mesh/mesh";
 import { NotificationServiceDefinition } from "@ordermesh/proto/ordermesh/notification/v1/notification";
 import { Registry } from "prom-client";
-import { GrpcServer, implement } from "../src/grpc.ts";
+import { GrpcServer } from "../src/grpc.ts";
+import { implement } from "../src/grpc-service.ts";
 import { createMetrics } from "../src/metrics.ts";
 
 const AT_A_TIME = 50;

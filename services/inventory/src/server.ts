@@ -1,6 +1,6 @@
 /** InventoryService: checks what comes in and hands it to the stock. */
 import { InventoryServiceDefinition } from "@ordermesh/proto/ordermesh/inventory/v1/inventory";
-import { type GrpcService, implement } from "@ordermesh/runtime/grpc";
+import { type GrpcService, implement } from "@ordermesh/runtime/grpc-service";
 import { checkLines, checkOrderId } from "./rules.ts";
 import type { Stock } from "./stock.ts";
 

@@ -1,6 +1,6 @@
 /** NotificationService over the messages. */
 import { NotificationServiceDefinition } from "@ordermesh/proto/ordermesh/notification/v1/notification";
-import { type GrpcService, implement } from "@ordermesh/runtime/grpc";
+import { type GrpcService, implement } from "@ordermesh/runtime/grpc-service";
 import type { Messages } from "./messages.ts";
 
 export function notificationService(messages: Messages): GrpcService {

@@ -3,7 +3,7 @@ import type { Clock } from "@ordermesh/mesh/clock";
 import type { CallContext } from "@ordermesh/mesh/context";
 import { MeshError } from "@ordermesh/mesh/errors";
 import { OrderServiceDefinition, type PlaceOrderRequest } from "@ordermesh/proto/ordermesh/order/v1/order";
-import { type GrpcService, implement } from "@ordermesh/runtime/grpc";
+import { type GrpcService, implement } from "@ordermesh/runtime/grpc-service";
 import { isUuid, newId } from "@ordermesh/runtime/ids";
 import type { Catalog } from "./catalog.ts";
 import { isFinal, toOrder } from "./messages.ts";

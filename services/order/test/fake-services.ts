@@ -2,7 +2,7 @@
 import { MeshError } from "@ordermesh/mesh/errors";
 import { InventoryServiceDefinition } from "@ordermesh/proto/ordermesh/inventory/v1/inventory";
 import { PaymentServiceDefinition } from "@ordermesh/proto/ordermesh/payment/v1/payment";
-import { type GrpcService, implement } from "@ordermesh/runtime/grpc";
+import { type GrpcService, implement } from "@ordermesh/runtime/grpc-service";
 
 type StockState = "RESERVED" | "COMMITTED" | "RELEASED";
 type MoneyState = "CAPTURED" | "REFUNDED" | "VOIDED" | "DECLINED";

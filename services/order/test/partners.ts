@@ -2,7 +2,7 @@
 import { MeshError } from "@ordermesh/mesh/errors";
 import { InventoryServiceDefinition } from "@ordermesh/proto/ordermesh/inventory/v1/inventory";
 import { PaymentServiceDefinition } from "@ordermesh/proto/ordermesh/payment/v1/payment";
-import { implement } from "@ordermesh/runtime/grpc";
+import { implement } from "@ordermesh/runtime/grpc-service";
 import type { Step } from "../src/saga.ts";
 
 const PRODUCTS = [

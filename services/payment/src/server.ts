@@ -1,6 +1,6 @@
 /** PaymentService: checks what comes in and hands it to the charges. */
 import { PaymentServiceDefinition } from "@ordermesh/proto/ordermesh/payment/v1/payment";
-import { type GrpcService, implement } from "@ordermesh/runtime/grpc";
+import { type GrpcService, implement } from "@ordermesh/runtime/grpc-service";
 import type { Charges } from "./charges.ts";
 import { checkCharge, checkOrderId } from "./rules.ts";
 
