@@ -50,6 +50,35 @@ test("an endpoint whose document has not changed stays the same object", async (
   assert.equal(table.of("echo")[0]?.weight, 2);
 });
 
+test("a change touches its own service only", async () => {
+  const { clock, table, add, store } = newTable();
+  const heard: string[] = [];
+  for (const service of ["echo", "other"]) table.onChange(service, () => heard.push(service));
+  add("a");
+  add("x", "other");
+  await clock.advance(0);
+  const others = table.of("other");
+  heard.length = 0;
+  add("b");
+  add("b");
+  assert.deepEqual(heard, ["echo"], "and a snapshot without a change touches none");
+  assert.equal(table.of("other"), others, "still the same array");
+  store.delete("/mesh/endpoints/other/x");
+  assert.deepEqual(heard, ["echo", "other"]);
+  assert.deepEqual(table.of("other"), []);
+  assert.equal(table.services.has("other"), false);
+});
+
+test("an endpoint whose document has become bad is gone, and comes back with a good one", async () => {
+  const { clock, store, add, instances } = newTable();
+  add("a");
+  await clock.advance(0);
+  store.put("/mesh/endpoints/echo/a", "not json");
+  assert.deepEqual(instances(), []);
+  add("a");
+  assert.deepEqual(instances(), ["a"]);
+});
+
 test("a bad document is skipped, reported once, and hurts no other", async () => {
   const { clock, store, metrics, add, instances } = newTable();
   store.put("/mesh/endpoints/echo/bad", "not json");

@@ -22,18 +22,16 @@ export class EndpointTable {
   readonly #dependencies: Dependencies;
   readonly #subscription: Subscription;
   readonly #closing = new AbortController();
-  #byService: ReadonlyMap<string, readonly Endpoint[]> = new Map();
+  readonly #byService = new Map<string, readonly Endpoint[]>();
   #revision = 0n;
   /** By key: what the last snapshot holds. */
-  #listed = new Map<string, Endpoint>();
-  /** Key to document of `#listed`: one that has not changed is not parsed again, and stays the same object. */
+  readonly #listed = new Map<string, Endpoint>();
+  /** What the last snapshot held, bad documents too: one that has not changed is not parsed again, and stays the same object. */
   #documents: Snapshot["entries"] = new Map();
   /** By key: what the store held before it forgot, as far as it has not come back. */
   #forgotten = new Map<string, Endpoint>();
-  /** Key to document of what could not be parsed, so that each is reported once. */
-  #skipped = new Map<string, string>();
   readonly #waiters = new Set<() => void>();
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Map<string, (() => void)[]>();
 
   constructor(dependencies: Dependencies) {
     this.#dependencies = dependencies;
@@ -56,8 +54,9 @@ export class EndpointTable {
     return this.#byService.get(service) ?? [];
   }
 
-  onChange(listener: () => void): void {
-    this.#listeners.add(listener);
+  /** Calls `listener` when `of(service)` has become another array. */
+  onChange(service: string, listener: () => void): void {
+    this.#listeners.set(service, [...(this.#listeners.get(service) ?? []), listener]);
   }
 
   /** Like `of`, but waits for a first endpoint; empty after `timeoutMs`, on abort, and when too many calls wait already. */
@@ -87,12 +86,11 @@ export class EndpointTable {
   }
 
   #accept(snapshot: Snapshot): void {
-    const listed = this.#parse(snapshot.entries);
     if (snapshot.revision < this.#revision) this.#remember();
-    for (const key of listed.keys()) this.#forgotten.delete(key);
-    this.#listed = listed;
+    const affected = this.#apply(snapshot.entries);
+    if (this.#forgotten.size > 0) for (const key of this.#listed.keys()) this.#forgotten.delete(key);
     this.#revision = snapshot.revision;
-    this.#publish();
+    this.#publish(affected);
   }
 
   /** A store whose revision went back was restored or emptied: what it does not know is not gone. */
@@ -107,44 +105,56 @@ export class EndpointTable {
     void clock.sleep(FORGOTTEN_GRACE_MS, this.#closing.signal).then(() => {
       if (this.#forgotten !== forgotten || this.#closing.signal.aborted) return;
       this.#forgotten = new Map();
-      this.#publish();
+      this.#publish(servicesOf(forgotten));
     });
   }
 
-  #publish(): void {
-    const byService = new Map<string, Endpoint[]>();
+  /** Groups the endpoints of `affected` services anew; those of all others stay the same array. */
+  #publish(affected: ReadonlySet<string>): void {
+    if (affected.size === 0) return;
+    const grouped = new Map<string, Endpoint[]>([...affected].map((service) => [service, []]));
     for (const endpoints of [this.#listed, this.#forgotten])
-      for (const endpoint of endpoints.values()) {
-        const siblings = byService.get(endpoint.service);
-        if (siblings === undefined) byService.set(endpoint.service, [endpoint]);
-        else siblings.push(endpoint);
-      }
+      for (const endpoint of endpoints.values()) grouped.get(endpoint.service)?.push(endpoint);
     const gauge = this.#dependencies.metrics.endpoints;
-    for (const service of this.#byService.keys()) gauge.set({ service }, 0);
-    for (const [service, endpoints] of byService) {
+    for (const [service, endpoints] of grouped) {
       endpoints.sort((a, b) => (a.instance < b.instance ? -1 : 1));
+      if (endpoints.length > 0) this.#byService.set(service, endpoints);
+      else this.#byService.delete(service);
       gauge.set({ service }, endpoints.length);
     }
-    this.#byService = byService;
     for (const wake of this.#waiters) wake();
-    for (const listener of this.#listeners) listener();
+    for (const service of affected) for (const listener of this.#listeners.get(service) ?? []) listener();
   }
 
-  #parse(entries: Snapshot["entries"]): Map<string, Endpoint> {
-    const parsed = new Map<string, Endpoint>();
-    const skipped = new Map<string, string>();
-    for (const [key, document] of entries) {
-      const known = this.#documents.get(key) === document ? this.#listed.get(key) : undefined;
-      try {
-        parsed.set(key, known ?? parseEndpoint(key, document));
-      } catch (error) {
-        skipped.set(key, document);
-        if (this.#skipped.get(key) !== document) this.#report(key, error);
-      }
-    }
-    this.#skipped = skipped;
+  /** Brings `#listed` to what the entries say, and returns the services whose endpoints are not what they were. */
+  #apply(entries: Snapshot["entries"]): ReadonlySet<string> {
+    const affected = new Set<string>();
+    const before = this.#documents;
     this.#documents = entries;
-    return parsed;
+    for (const key of before.keys()) if (!entries.has(key)) this.#replace(key, undefined, affected);
+    for (const [key, document] of entries)
+      if (before.get(key) !== document) this.#replace(key, this.#parse(key, document), affected);
+    return affected;
+  }
+
+  #replace(key: string, endpoint: Endpoint | undefined, affected: Set<string>): void {
+    const known = this.#listed.get(key);
+    if (known !== undefined) affected.add(known.service);
+    if (endpoint === undefined) this.#listed.delete(key);
+    else {
+      this.#listed.set(key, endpoint);
+      affected.add(endpoint.service);
+    }
+  }
+
+  /** Undefined for a document that is not valid; reported, as each is seen here once. */
+  #parse(key: string, document: string): Endpoint | undefined {
+    try {
+      return parseEndpoint(key, document);
+    } catch (error) {
+      this.#report(key, error);
+      return undefined;
+    }
   }
 
   #report(key: string, error: unknown): void {
@@ -153,4 +163,8 @@ export class EndpointTable {
     const reason = error instanceof Error ? error.message : "";
     log.warn({ "mesh.key": key, "error.message": reason }, "endpoint document skipped");
   }
+}
+
+function servicesOf(endpoints: ReadonlyMap<string, Endpoint>): ReadonlySet<string> {
+  return new Set([...endpoints.values()].map(({ service }) => service));
 }

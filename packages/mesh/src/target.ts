@@ -71,7 +71,7 @@ export class Target {
     };
     this.#connect = connectTo(service, dependencies);
     this.#limit = new CallLimit(clock, () => this.policy("").limits);
-    dependencies.table.onChange(() => this.#update(dependencies.table.of(service)));
+    dependencies.table.onChange(service, () => this.#update(dependencies.table.of(service)));
     this.#update(dependencies.table.of(service));
   }
 
