@@ -36,7 +36,7 @@ async function followMemory(): Promise<void> {
 /** Another process changes etcd; it is told to begin by the line on our output. */
 async function followEtcd(): Promise<void> {
   const common = { clock: systemClock, random: Math.random, log: console };
-  const address = env.MESH_ETCD_ENDPOINTS ?? "http://127.0.0.1:2379";
+  const { MESH_ETCD_ENDPOINTS: address = "http://127.0.0.1:2379" } = env;
   const view = new ClientView((metrics) => connectEtcd({ ...common, endpoints: address.split(","), metrics }), called);
   while (view.targets.some(({ service }) => view.table.of(service).length === 0)) await systemClock.sleep(TICK_MS);
   await systemClock.sleep(SETTLE_MS);

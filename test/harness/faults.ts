@@ -1,4 +1,5 @@
-/** Puts fault rules into the etcd of a system under test, through etcd's HTTP gateway, as an operator would with etcdctl. */
+/** Puts fault rules into the etcd of a system under test, as an operator does with meshctl. */
+import { EtcdDocuments } from "@ordermesh/mesh/etcd-documents";
 
 export type Fault = {
   readonly service: string;
@@ -13,21 +14,12 @@ export const CALL_FAULTS: readonly Fault[] = ["order", "inventory", "payment"].f
   { service, share: 0.05, delayMs: 100 },
 ]);
 
-/** They end by themselves after `lifeMs`, an hour at most. @throws Error when etcd does not take them */
+/** They end by themselves after `lifeMs`, an hour at most. @throws MeshError unavailable STORE_UNAVAILABLE */
 export async function putFaults(etcd: string, faults: readonly Fault[], lifeMs: number): Promise<void> {
-  const [member = ""] = etcd.split(",");
+  const documents = new EtcdDocuments(etcd.split(","));
   for (const [index, fault] of faults.entries()) {
     const rule = { schemaVersion: 1, ...fault, expiresAtMs: Date.now() + lifeMs };
-    const body = { key: base64(`/ordermesh/faults/test-${index}`), value: base64(JSON.stringify(rule)) };
-    const response = await fetch(`${member}/v3/kv/put`, {
-      method: "POST",
-      body: JSON.stringify(body),
-      signal: AbortSignal.timeout(5_000),
-    });
-    if (!response.ok) throw new Error(`etcd answers ${response.status}`);
+    await documents.putFor(`/ordermesh/faults/test-${index}`, JSON.stringify(rule), Math.ceil(lifeMs / 1_000));
   }
-}
-
-function base64(text: string): string {
-  return Buffer.from(text).toString("base64");
+  documents.close();
 }

@@ -1,19 +1,16 @@
 /**
- * The store on etcd: the only file that imports etcd3, whose watches lose events on reconnect, fall silent on compaction
- * and never notice a frozen server. So a watch here only ever shortens the time to the next listing's truth: any break,
+ * The store on etcd. Watches of etcd3 lose events on reconnect, fall silent on compaction and never notice a frozen
+ * server. So a watch here only ever shortens the time to the next listing's truth: any break,
  * error or doubt ends in a new listing at a known revision and a fresh client.
  */
-import { Etcd3, EtcdLeaseInvalidError, type IOptions, type IWatchResponse } from "etcd3";
+import { type Etcd3, EtcdLeaseInvalidError, type IWatchResponse } from "etcd3";
 import { type Clock, jitter, type Random } from "./clock.ts";
-import { MeshError } from "./errors.ts";
+import { CALL_DEADLINE_MS, MAX_BACKOFF_MS, MIN_BACKOFF_MS, newClient, translate } from "./etcd-client.ts";
 import type { MeshLog } from "./log.ts";
 import type { StoreMetrics } from "./metrics.ts";
 import type { Lease, Snapshot, Store, Subscription } from "./store.ts";
 
-const CALL_DEADLINE_MS = 2_000;
 const RELIST_MS = 60_000;
-const MIN_BACKOFF_MS = 100;
-const MAX_BACKOFF_MS = 5_000;
 /** A watch that lived for this long was healthy; the next break is retried soon again. */
 const HEALTHY_AFTER_MS = 5_000;
 
@@ -175,35 +172,3 @@ class PrefixWatch {
 }
 
 type Listing = { revision: bigint; readonly values: Map<string, string> };
-
-type Policy = NonNullable<NonNullable<IOptions["faultHandling"]>["global"]>;
-
-/** One try: when to try again is decided here. etcd3's own policy tries thrice and then lets a revived etcd wait for 5 s. */
-const once = { execute: async (work, signal = new AbortController().signal) => await work({ signal }) } as Policy;
-
-/** Pings below 5 s or without a stream make etcd hang up, so 10 s and only while calls are open. */
-function newClient(endpoints: readonly string[]): Etcd3 {
-  const options: IOptions = {
-    hosts: [...endpoints],
-    grpcOptions: {
-      "grpc.keepalive_time_ms": 10_000,
-      "grpc.keepalive_timeout_ms": 3_000,
-      "grpc.keepalive_permit_without_calls": 0,
-      "grpc.initial_reconnect_backoff_ms": MIN_BACKOFF_MS,
-      "grpc.max_reconnect_backoff_ms": MAX_BACKOFF_MS,
-      "grpc.enable_channelz": 0,
-      "grpc.use_local_subchannel_pool": 1,
-    },
-    faultHandling: { global: once, host: () => once },
-    defaultCallOptions: (context) => (context.isStream ? {} : { deadline: Date.now() + CALL_DEADLINE_MS }),
-  };
-  return new Etcd3(options);
-}
-
-async function translate<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw new MeshError("unavailable", "STORE_UNAVAILABLE", "etcd did not answer", { cause: error });
-  }
-}

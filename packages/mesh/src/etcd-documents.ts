@@ -1,0 +1,69 @@
+/** What operators read and write in etcd: documents with their revisions, changed all or nothing. */
+import type { Etcd3 } from "etcd3";
+import { MeshError } from "./errors.ts";
+import { newClient, translate } from "./etcd-client.ts";
+
+export type StoredDocument = {
+  readonly key: string;
+  readonly value: string;
+  /** Of its last change. */
+  readonly revision: bigint;
+};
+
+export type Change = {
+  readonly puts?: Readonly<Record<string, string>>;
+  readonly deletes?: readonly string[];
+  /** Revisions that the documents must still have; 0 for one that must not exist. */
+  readonly expected?: Readonly<Record<string, bigint>>;
+};
+
+export class EtcdDocuments {
+  readonly #client: Etcd3;
+
+  constructor(endpoints: readonly string[]) {
+    this.#client = newClient(endpoints);
+  }
+
+  /** In the order of their keys. @throws MeshError unavailable STORE_UNAVAILABLE */
+  async list(prefix: string): Promise<StoredDocument[]> {
+    const { kvs } = await translate(() => this.#client.getAll().prefix(prefix).exec());
+    return kvs
+      .map(({ key, value, mod_revision }) => ({
+        key: key.toString(),
+        value: value.toString(),
+        revision: BigInt(mod_revision),
+      }))
+      .sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
+
+  /** Resolves with the revision of the change. @throws MeshError unavailable STORE_UNAVAILABLE, conflict DOCUMENT_CHANGED */
+  async write({ puts = {}, deletes = [], expected = {} }: Change): Promise<bigint> {
+    const operations = [
+      ...Object.entries(puts).map(([key, value]) => this.#client.put(key).value(value)),
+      ...deletes.map((key) => this.#client.delete().key(key)),
+    ];
+    const answer = await translate(() => {
+      const [first, ...others] = Object.entries(expected);
+      // Comparing with the revision 0 of a key that never exists holds always.
+      const [key, revision] = first ?? ["\0", 0n];
+      let transaction = this.#client.if(key, "Mod", "==", Number(revision));
+      for (const [other, its] of others) transaction = transaction.and(other, "Mod", "==", Number(its));
+      return transaction.then(...operations).commit();
+    });
+    if (!answer.succeeded)
+      throw new MeshError("conflict", "DOCUMENT_CHANGED", "the document was changed meanwhile; look at it again");
+    return BigInt(answer.header.revision);
+  }
+
+  /** Puts a document that goes by itself after `ttlS`. @throws MeshError unavailable STORE_UNAVAILABLE */
+  async putFor(key: string, value: string, ttlS: number): Promise<void> {
+    await translate(async () => {
+      const lease = this.#client.lease(ttlS, { autoKeepAlive: false });
+      await lease.put(key).value(value).exec();
+    });
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}
