@@ -4,6 +4,7 @@ import { ECHO, type Echo } from "../test/echo.ts";
 import { A, ASK, addressesOf, B, failure, newClient, OK, UNAVAILABLE } from "../test/scripted-client.ts";
 import { createClient } from "./client.ts";
 import { type CallContext, runInContext, traceId } from "./context.ts";
+import { NotBegunError } from "./errors.ts";
 import type { Target } from "./target.ts";
 
 test("a method that may be repeated is tried at another endpoint when nobody answered", async () => {
@@ -33,6 +34,12 @@ test("a method without an idempotency level is never repeated", async () => {
   const { client, made } = await newClient({ outcomes: [UNAVAILABLE, OK] });
   await assert.rejects(client.write(ASK), UNAVAILABLE);
   assert.equal(made.length, 1);
+});
+
+test("what no server has begun is repeated elsewhere, whatever the method", async () => {
+  const { client, made } = await newClient({ outcomes: [new NotBegunError("refused"), OK] });
+  assert.deepEqual(await client.write(ASK), OK);
+  assert.equal(new Set(addressesOf(made)).size, 2);
 });
 
 test("nothing but unavailable is repeated", async () => {

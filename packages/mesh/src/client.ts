@@ -1,6 +1,6 @@
 /** The promise client: a deadline always, retries of what may be repeated, each attempt to an endpoint of its own choice. */
 import { childTraceparent, currentContext } from "./context.ts";
-import { isKind, MeshError } from "./errors.ts";
+import { isKind, MeshError, NotBegunError } from "./errors.ts";
 import type { FaultRule } from "./fault-rule.ts";
 import type { Peer } from "./peer.ts";
 import type { Policy } from "./policy.ts";
@@ -188,8 +188,9 @@ class Call {
     return peer;
   }
 
-  /** Only what may be repeated, and only when nobody answered (AIP-194), a server had too much to do, or a single attempt took too long. */
+  /** What no server began; else only what may be repeated, and only when nobody answered (AIP-194), a server had too much to do, or a single attempt took too long. */
   #isRetryable(error: unknown, endsMs: number): boolean {
+    if (error instanceof NotBegunError) return true;
     if (this.#bound.method.options.idempotencyLevel === undefined) return false;
     const { clock } = this.#target.dependencies;
     const isTryOver = this.#policy.retries.perTryTimeoutMs !== undefined && clock.nowMs() < endsMs;

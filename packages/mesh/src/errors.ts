@@ -40,6 +40,16 @@ export class MeshError extends Error {
   }
 }
 
+/**
+ * An attempt that no server began to serve, so repeating it is safe whatever it does. Only connections throw it: across a
+ * call it becomes a plain MeshError, as what a server could not begin says nothing about the server itself.
+ */
+export class NotBegunError extends MeshError {
+  constructor(message: string) {
+    super("unavailable", "TRANSPORT_NOT_BEGUN", message);
+  }
+}
+
 /** True when `error` is a MeshError of one of the kinds. */
 export function isKind(error: unknown, ...kinds: readonly ErrorKind[]): error is MeshError {
   return error instanceof MeshError && kinds.includes(error.kind);

@@ -1,6 +1,6 @@
 /** The gRPC protocol over HTTP/2 as bytes and headers: framing, time-outs, statuses. Pure. */
 import { status } from "@grpc/grpc-js";
-import { MeshError } from "./errors.ts";
+import { MeshError, NotBegunError } from "./errors.ts";
 import { statusError } from "./status.ts";
 
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
@@ -113,7 +113,7 @@ export function resetError(code: number): MeshError {
     case RST.cancel:
       return hungUp();
     case RST.refusedStream:
-      return statusError(status.UNAVAILABLE, "the server refused the stream");
+      return new NotBegunError("the server refused the stream");
     case RST.enhanceYourCalm:
       return statusError(status.RESOURCE_EXHAUSTED, "the server wants fewer calls");
     case RST.inadequateSecurity:

@@ -2,7 +2,7 @@
 import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
 import { status } from "@grpc/grpc-js";
 import type { Attempt } from "./connection.ts";
-import { MeshError } from "./errors.ts";
+import { MeshError, NotBegunError } from "./errors.ts";
 import { encodeTimeout, FrameReader, failureOf, frame, type HeaderValues, refusalOf, resetError } from "./grpc-wire.ts";
 import { statusError } from "./status.ts";
 
@@ -166,7 +166,7 @@ function open(session: ClientHttp2Session, authority: string, attempt: Attempt):
     stream.end(message);
     return stream;
   } catch {
-    throw connectionLost(); // Between two events of the session.
+    throw new NotBegunError("the connection was lost"); // Between two events of the session.
   }
 }
 

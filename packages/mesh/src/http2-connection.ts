@@ -7,7 +7,7 @@ import { type ClientHttp2Session, connect } from "node:http2";
 import { status } from "@grpc/grpc-js";
 import { jitter } from "./clock.ts";
 import type { Attempt, Connection, ConnectionState } from "./connection.ts";
-import type { MeshError } from "./errors.ts";
+import { NotBegunError } from "./errors.ts";
 import { streamOver, unaryOver } from "./http2-call.ts";
 import { type Identity, type PeerSecurity, secureContextOf, whyNotServer } from "./identity.ts";
 import { statusError } from "./status.ts";
@@ -102,13 +102,13 @@ class Http2Connection implements Connection {
   /** @throws MeshError unavailable while the pause after a failed try lasts, cancelled */
   #session({ signal }: Attempt): ClientHttp2Session {
     if (signal?.aborted) throw statusError(status.CANCELLED, "the caller cancelled the call");
-    if (this.#isClosing) throw unavailable("the connection is closed");
-    if (this.#state.kind === "failing") throw unavailable(`${this.address} cannot be reached: ${this.#problem}`);
+    if (this.#isClosing) throw new NotBegunError("the connection is closed");
+    if (this.#state.kind === "failing") throw new NotBegunError(`${this.address} cannot be reached: ${this.#problem}`);
     if (this.#state.kind === "ready" && this.#identity !== this.#security?.source.current)
       this.#renew(this.#state.session);
     if (this.#state.kind === "idle") this.#connect();
     if ("session" in this.#state) return this.#state.session;
-    throw unavailable(`${this.address} cannot be reached`);
+    throw new NotBegunError(`${this.address} cannot be reached`);
   }
 
   #connect(): void {
@@ -190,8 +190,4 @@ function ping(session: ClientHttp2Session): void {
   if (session.destroyed || session.closed) return;
   const timer = setTimeout(() => session.destroy(), KEEPALIVE_ANSWER_MS).unref();
   session.ping(() => clearTimeout(timer));
-}
-
-function unavailable(text: string): MeshError {
-  return statusError(status.UNAVAILABLE, text);
 }

@@ -5,7 +5,9 @@ import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Registry } from "prom-client";
 import { systemClock } from "../src/clock.ts";
+import type { Connect } from "../src/connection.ts";
 import { endpointKey } from "../src/endpoint.ts";
+import { connectHttp2 } from "../src/http2-connection.ts";
 import { MemoryStore } from "../src/memory-store.ts";
 import { Mesh } from "../src/mesh.ts";
 import { ECHO, type Echo, type EchoServer, serveEcho } from "./echo.ts";
@@ -15,7 +17,7 @@ export const ASK: Echo = { text: "hello" };
 
 type ConnectionFacts = { readonly address: string; readonly state: string; readonly inFlight: number };
 
-export function newMesh(t: TestContext) {
+export function newMesh(t: TestContext, connect: Connect = connectHttp2) {
   const store = new MemoryStore(systemClock);
   const registry = new Registry();
   const mesh = new Mesh({
@@ -26,6 +28,7 @@ export function newMesh(t: TestContext) {
     random: Math.random,
     log: silent,
     registry,
+    connect,
   });
   t.after(() => mesh.close());
   const add = (instance: string, address: string) => {

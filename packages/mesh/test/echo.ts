@@ -1,5 +1,11 @@
 /** A service to call in tests, defined by hand and served by a plain grpc-js server: the mesh needs no more than this. */
-import { Server, ServerCredentials, type ServerUnaryCall, type ServerWritableStream } from "@grpc/grpc-js";
+import {
+  Server,
+  ServerCredentials,
+  type ServerOptions,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+} from "@grpc/grpc-js";
 import { type Codec, methodPath } from "../src/service-definition.ts";
 import { toStatus } from "../src/status.ts";
 
@@ -32,12 +38,14 @@ type Behaviour = {
   readonly follow?: (call: StreamCall) => void;
   /** 0 for any free one. */
   readonly port?: number;
+  /** Of the grpc-js server. */
+  readonly options?: ServerOptions;
 };
 
 export type EchoServer = { readonly address: string; readonly server: Server };
 
-export async function serveEcho({ answer, follow, port = 0 }: Behaviour = {}): Promise<EchoServer> {
-  const server = new Server(); // With channelz off, forceShutdown would leave connections open.
+export async function serveEcho({ answer, follow, port = 0, options = {} }: Behaviour = {}): Promise<EchoServer> {
+  const server = new Server(options); // With channelz off, forceShutdown would leave connections open.
   const unary = async (call: UnaryCall, reply: (error: unknown, response?: Echo) => void) => {
     try {
       reply(null, answer === undefined ? call.request : await answer(call));

@@ -1,0 +1,35 @@
+/** Servers that end their connections when these are old, as load balancers of connections want it: no call may notice. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { systemClock } from "../src/clock.ts";
+import { connectGrpc } from "../src/grpc-connection.ts";
+import { connectHttp2 } from "../src/http2-connection.ts";
+import { ASK, newMesh, serve } from "./echo-mesh.ts";
+
+const AT_A_TIME = 20;
+const SECONDS = 4;
+const options = { "grpc.max_connection_age_ms": 300, "grpc.max_connection_age_grace_ms": 5_000 };
+
+for (const [name, connect] of [
+  ["http2", connectHttp2],
+  ["grpc-js", connectGrpc],
+] as const)
+  test(`${name}: connections that live 300 ms fail no call, not even one that may not be repeated`, async (t) => {
+    const { client, add } = newMesh(t, connect);
+    for (const instance of ["one", "two"]) {
+      const answer = async () => systemClock.sleep(5).then(() => ASK);
+      add(instance, (await serve(t, { options, answer })).address);
+    }
+    const endsMs = systemClock.nowMs() + SECONDS * 1_000;
+    const failures: unknown[] = [];
+    let calls = 0;
+    const caller = async () => {
+      while (systemClock.nowMs() < endsMs) {
+        calls += 1;
+        await client.write(ASK).catch((error) => failures.push(error));
+      }
+    };
+    await Promise.all(Array.from({ length: AT_A_TIME }, caller));
+    t.diagnostic(`${calls} calls`);
+    assert.deepEqual(failures, []);
+  });
