@@ -1,5 +1,13 @@
 /** A connection on one plain grpc-js channel: the only file that makes grpc-js channels. */
-import { Client, connectivityState, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import {
+  type ChannelInterface,
+  Client,
+  connectivityState,
+  credentials,
+  Metadata,
+  type ServiceError,
+  status,
+} from "@grpc/grpc-js";
 import type { Attempt, Connection, ConnectionState } from "./connection.ts";
 import { MeshError } from "./errors.ts";
 import { type Identity, type PeerSecurity, secureContextOf, whyNotServer } from "./identity.ts";
@@ -36,10 +44,14 @@ export function connectGrpc(address: string, security?: PeerSecurity): Connectio
   return new GrpcConnection(address, security);
 }
 
+/** A call of grpc-js below its stubs. */
+export type GrpcCall = ReturnType<ChannelInterface["createCall"]>;
+
 /** One channel; a renewed certificate asks for a new one, and the old one ends with its last call. */
 type Channel = { readonly client: Client; readonly identity: Identity | undefined; inFlight: number };
 
-class GrpcConnection implements Connection {
+/** Exported for mesh-channel.ts. */
+export class GrpcConnection implements Connection {
   readonly address: string;
   readonly #security: PeerSecurity | undefined;
   #channel: Channel;
@@ -111,6 +123,13 @@ class GrpcConnection implements Connection {
       call.cancel();
       this.#ended(channel);
     }
+  }
+
+  /** A call of any kind whose messages are bytes; `end` has to be called once it is over. */
+  beginCall(path: string, deadlineMs: number): { call: GrpcCall; end: () => void } {
+    const channel = this.#begin();
+    const call = channel.client.getChannel().createCall(path, deadlineMs, null, null, undefined);
+    return { call, end: () => this.#ended(channel) };
   }
 
   close(): void {

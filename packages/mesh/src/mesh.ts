@@ -6,9 +6,11 @@ import type { Clock, Random } from "./clock.ts";
 import { type LiveConfig, watchConfig } from "./config-watch.ts";
 import type { Connect } from "./connection.ts";
 import { EndpointTable } from "./endpoint-table.ts";
+import { connectGrpc } from "./grpc-connection.ts";
 import { connectHttp2 } from "./http2-connection.ts";
 import type { IdentitySource } from "./identity.ts";
 import type { MeshLog } from "./log.ts";
+import { MeshChannel } from "./mesh-channel.ts";
 import { createMeshMetrics, type IdentityMetrics, type MeshMetrics } from "./metrics.ts";
 import { PolicyTable } from "./policy-table.ts";
 import { Registrar } from "./registrar.ts";
@@ -49,6 +51,8 @@ export class Mesh {
   readonly #table: EndpointTable;
   readonly #policies: PolicyTable;
   readonly #targets = new Map<string, Target>();
+  /** For channels, which are always grpc-js'. */
+  readonly #channelTargets = new Map<string, Target>();
 
   constructor(options: MeshOptions) {
     const { clock, random, log, prefix } = options;
@@ -64,6 +68,14 @@ export class Mesh {
   /** A client of `service`; all clients of one service share its connections. `timeoutMs` bounds calls that name none. */
   client<S extends ServiceDefinition>(definition: S, service: string, timeoutMs?: number): MeshClient<S> {
     return createClient(definition, this.#target(service), timeoutMs);
+  }
+
+  /** For grpc-js stubs that exist already: `new Stub("mesh", credentials.createInsecure(), { channelOverride: mesh.channel("payment") })`. */
+  channel(service: string): MeshChannel {
+    const known = this.#channelTargets.get(service);
+    const target = known ?? new Target(service, this.#dependencies(connectGrpc));
+    this.#channelTargets.set(service, target);
+    return new MeshChannel(target);
   }
 
   /** Follows `<prefix>/config/<service>`. */
@@ -82,7 +94,7 @@ export class Mesh {
 
   /** What `/debug/mesh` shows. */
   debug(): unknown {
-    const targets = [...this.#targets.values()].map((target) => target.debug());
+    const targets = [...this.#targets.values(), ...this.#channelTargets.values()].map((target) => target.debug());
     const endpoints = Object.fromEntries(this.#table.services);
     const policy = { revision: String(this.#policies.revision), faults: this.#policies.faults };
     return {
@@ -97,7 +109,7 @@ export class Mesh {
   /** Leaves the registry if that has not happened yet, and lets go of everything. */
   async close(): Promise<void> {
     await this.registrar.deregister();
-    for (const target of this.#targets.values()) target.close();
+    for (const target of [...this.#targets.values(), ...this.#channelTargets.values()]) target.close();
     this.#table.close();
     this.#policies.close();
     this.#store.close();
@@ -107,18 +119,15 @@ export class Mesh {
   #target(service: string): Target {
     const known = this.#targets.get(service);
     if (known !== undefined) return known;
-    const { clock, random, connect = connectHttp2, service: caller, zone = "", recordSpan } = this.#options;
-    const { instance = `${caller}-${Math.floor(random() * 1e9)}` } = this.#options;
-    const own = { caller, instance, zone, clock, random, metrics: this.#metrics, recordSpan };
-    const dependencies: Dependencies = {
-      table: this.#table,
-      policies: this.#policies,
-      connect,
-      identity: this.identity,
-      ...own,
-    };
-    const made = new Target(service, dependencies);
+    const made = new Target(service, this.#dependencies(this.#options.connect ?? connectHttp2));
     this.#targets.set(service, made);
     return made;
+  }
+
+  #dependencies(connect: Connect): Dependencies {
+    const { clock, random, service: caller, zone = "", recordSpan } = this.#options;
+    const { instance = `${caller}-${Math.floor(random() * 1e9)}` } = this.#options;
+    const own = { caller, instance, zone, clock, random, metrics: this.#metrics, recordSpan };
+    return { table: this.#table, policies: this.#policies, connect, identity: this.identity, ...own };
   }
 }
