@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export NODE_COMPILE_CACHE := $(CURDIR)/.cache/node-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help install start reset doctor demo crash outage rolling start-order check lint types fast test gen fmt verify bench bench-mesh bench-overload clean
+.PHONY: help install start reset doctor demo crash outage rolling start-order check lint types fast test gen fmt verify bench bench-mesh bench-overload bench-simulation clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,5 +60,7 @@ bench-mesh: node_modules ## The mesh against bare grpc-js, as ratios
 	@$(NODE) bench/mesh/main.ts $(ARGS)
 bench-overload: node_modules ## What a server answers in time when asked for more than it can do
 	@$(NODE) bench/overload/main.ts $(ARGS)
+bench-simulation: node_modules ## Hundreds of simulated servers, and the registry at 10,000 instances
+	@$(NODE) bench/simulation/main.ts $(ARGS)
 clean: ## Remove everything git does not track
 	git clean -Xdf
