@@ -2,7 +2,7 @@
 import type { Random } from "./clock.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { EndpointHealth } from "./endpoint-health.ts";
-import { hash32 } from "./hash.ts";
+import { hash32, mix32 } from "./hash.ts";
 
 /** An endpoint with what its connection does and what is known of it. */
 export type Candidate = { readonly endpoint: Endpoint; readonly isFailing: boolean; readonly health: EndpointHealth };
@@ -69,8 +69,9 @@ export function consistentHash(fallback: Balancer): Balancer {
     pick(candidates, choice) {
       const { hashKey } = choice;
       if (hashKey === undefined) return fallback.pick(candidates, choice);
+      const keyHash = hash32(hashKey);
       return best(usableOf(candidates, choice), ({ endpoint }) =>
-        rank(`${hashKey}/${endpoint.instance}`, endpoint.weight),
+        rank(mix32(keyHash ^ instanceHash(endpoint)), endpoint.weight),
       );
     },
   };
@@ -86,7 +87,7 @@ export function subset(
   { over = 50, size = 20 } = {},
 ): readonly Endpoint[] {
   if (endpoints.length <= over) return endpoints;
-  const ranked = endpoints.map((endpoint) => ({ endpoint, by: rank(`${client}/${endpoint.instance}`, 1) }));
+  const ranked = endpoints.map((endpoint) => ({ endpoint, by: rank(hash32(`${client}/${endpoint.instance}`), 1) }));
   return ranked
     .sort((a, b) => b.by - a.by)
     .slice(0, size)
@@ -145,6 +146,17 @@ function best<C>(from: readonly C[], rankOf: (candidate: C) => number): C {
 }
 
 /** Weighted rendezvous hashing: the share of keys that a name wins is its weight's. */
-function rank(text: string, weight: number): number {
-  return -weight / Math.log((hash32(text) + 1) / 4_294_967_297);
+function rank(hash: number, weight: number): number {
+  return -weight / Math.log((hash + 1) / 4_294_967_297);
+}
+
+const instanceHashes = new WeakMap<Endpoint, number>();
+
+/** Computed once, as each call of a sticky client looks at all endpoints. */
+function instanceHash(endpoint: Endpoint): number {
+  const known = instanceHashes.get(endpoint);
+  if (known !== undefined) return known;
+  const made = hash32(endpoint.instance);
+  instanceHashes.set(endpoint, made);
+  return made;
 }
