@@ -5,6 +5,10 @@ import type { System } from "@ordermesh/local/system";
 
 const TICKS_PER_S = Number(execFileSync("getconf", ["CLK_TCK"]));
 
+/** Labels that tell two counts of a metric apart. */
+const TELLING =
+  /(?:db_operation_name|rpc_method|rpc_response_status_code|server_address|attempt|cause|messaging_destination_name)="([^"]*)"/g;
+
 /** Seconds of CPU by process name, with all threads and, for PostgreSQL, all its children. */
 export type CpuSeconds = ReadonlyMap<string, number>;
 
@@ -17,16 +21,16 @@ export function readCpu(system: System, others: Readonly<Record<string, number>>
   return new Map([...pids, ...Object.entries(others)].map(([name, pid]) => [name, cpuOfTree(pid, children)]));
 }
 
-/** Sums of counters and counts of histograms by name and the one label that tells them apart. */
+/** Sums of counters and counts of histograms by name and the labels that tell them apart. */
 export async function readCounts(system: System): Promise<ReadonlyMap<string, number>> {
   const counts = new Map<string, number>();
   for (const [name, url] of Object.entries(system.state.adminUrls)) {
     const text = await (await fetch(`${url}/metrics`)).text();
     for (const [, metric = "", labels = "", value = ""] of text.matchAll(
-      /^(db_client_operation_duration_seconds|rpc_client_call_duration_seconds|messaging_client_sent_messages|messaging_client_consumed_messages)(?:_count|_total)\{([^}]*)\} (\S+)$/gm,
+      /^(db_client_operation_duration_seconds|rpc_client_call_duration_seconds|mesh_client_attempts|mesh_server_calls_shed|messaging_client_sent_messages|messaging_client_consumed_messages)(?:_count|_total)\{([^}]*)\} (\S+)$/gm,
     )) {
-      const label = /(?:db_operation_name|rpc_method|messaging_destination_name)="([^"]*)"/.exec(labels)?.[1] ?? "";
-      const key = `${metric.split("_").slice(0, 2).join(" ")} ${name.replace(/-\d+$/, "")} ${label}`;
+      const telling = [...labels.matchAll(TELLING)].map(([, value]) => value);
+      const key = [...metric.split("_").slice(0, 2), name.replace(/-\d+$/, ""), ...telling].join(" ");
       counts.set(key, (counts.get(key) ?? 0) + Number(value));
     }
   }

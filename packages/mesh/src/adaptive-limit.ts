@@ -1,6 +1,7 @@
 /**
  * How many calls of a method a server takes at a time, found from how long they take: Gradient2 of Netflix'
- * concurrency-limits. While calls take as long as they used to, the limit grows; when they take longer, it shrinks. Pure.
+ * concurrency-limits. While calls take as long as they used to, or a small part of the time that their callers give, the
+ * limit grows; when they take longer, it shrinks. Pure.
  */
 
 /** Weight of one call in the long view of how long calls take. */
@@ -8,6 +9,8 @@ const LONG_VIEW = 1 / 600;
 const WARM_UP_CALLS = 10;
 /** Calls may take this much longer than usual. */
 const TOLERANCE = 1.5;
+/** Part of its time that a call may take whatever it used to take: refusing what comes in time helps nobody. */
+const IN_TIME = 0.2;
 const SMOOTHING = 0.2;
 /** Grown by in each step. */
 const QUEUE = 4;
@@ -30,8 +33,8 @@ export class AdaptiveLimit {
     return Math.floor(Math.min(Math.max(this.#limit, min), max));
   }
 
-  /** A call that took `tookMs` has ended, of `inFlight` with itself. */
-  learn(tookMs: number, inFlight: number, policy: ConcurrencyPolicy): void {
+  /** A call that took `tookMs` of the `givenMs` until its deadline has ended, of `inFlight` with itself. */
+  learn(tookMs: number, givenMs: number, inFlight: number, policy: ConcurrencyPolicy): void {
     const ms = Math.max(tookMs, 0.01);
     this.#calls += 1;
     const weight = this.#calls <= WARM_UP_CALLS ? 1 / this.#calls : LONG_VIEW;
@@ -39,7 +42,7 @@ export class AdaptiveLimit {
     if (this.#usualMs / ms > DRIFT_FROM) this.#usualMs *= DRIFT;
     if (inFlight < this.within(policy) / 2) return; // The limit is not what held this call up.
     const limit = Math.min(Math.max(this.#limit, policy.min), policy.max);
-    const gradient = Math.min(1, Math.max(0.5, (TOLERANCE * this.#usualMs) / ms));
+    const gradient = Math.min(1, Math.max(0.5, (TOLERANCE * Math.max(this.#usualMs, IN_TIME * givenMs)) / ms));
     this.#limit = limit * (1 - SMOOTHING) + (limit * gradient + QUEUE) * SMOOTHING;
   }
 }

@@ -9,27 +9,36 @@ import { createMeshMetrics } from "./metrics.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
 const BOUNDS = { min: 20, max: 1_000 };
+const GIVEN_MS = 250;
 
 test("a limit in use grows while calls take as long as ever, up to its bound", () => {
   const limit = new AdaptiveLimit();
-  for (let call = 0; call < 2_000; call += 1) limit.learn(10, limit.within(BOUNDS), BOUNDS);
+  for (let call = 0; call < 2_000; call += 1) limit.learn(10, GIVEN_MS, limit.within(BOUNDS), BOUNDS);
   assert.equal(limit.within(BOUNDS), 1_000);
 });
 
 test("a limit shrinks when calls take longer, and not below its bound", () => {
   const limit = new AdaptiveLimit();
-  for (let call = 0; call < 100; call += 1) limit.learn(10, 200, BOUNDS);
+  for (let call = 0; call < 100; call += 1) limit.learn(10, GIVEN_MS, 200, BOUNDS);
   const before = limit.within(BOUNDS);
-  for (let call = 0; call < 20; call += 1) limit.learn(200, before, BOUNDS);
+  for (let call = 0; call < 20; call += 1) limit.learn(200, GIVEN_MS, before, BOUNDS);
   assert.ok(limit.within(BOUNDS) < before / 2, `${limit.within(BOUNDS)} of ${before}`);
-  for (let call = 0; call < 200; call += 1) limit.learn(1_000 + call * 100, 200, BOUNDS);
+  for (let call = 0; call < 200; call += 1) limit.learn(1_000 + call * 100, GIVEN_MS, 200, BOUNDS);
   assert.equal(limit.within(BOUNDS), 20);
+});
+
+test("calls that take a small part of their time are no overload, though they were faster before", () => {
+  const limit = new AdaptiveLimit();
+  for (let call = 0; call < 100; call += 1) limit.learn(10, 5_000, 200, BOUNDS);
+  const before = limit.within(BOUNDS);
+  for (let call = 0; call < 500; call += 1) limit.learn(600, 5_000, before, BOUNDS);
+  assert.ok(limit.within(BOUNDS) >= before, `${limit.within(BOUNDS)} of ${before}`);
 });
 
 test("a limit that is not used up does not move", () => {
   const limit = new AdaptiveLimit();
   const before = limit.within(BOUNDS);
-  for (let call = 0; call < 1_000; call += 1) limit.learn(call % 2 === 0 ? 1 : 1_000, 3, BOUNDS);
+  for (let call = 0; call < 1_000; call += 1) limit.learn(call % 2 === 0 ? 1 : 1_000, GIVEN_MS, 3, BOUNDS);
   assert.equal(limit.within(BOUNDS), before);
 });
 
@@ -66,22 +75,22 @@ function newAdmission(policy: ServerPolicy) {
 test("more calls of a method at a time than the limit are refused, and another method is not", async () => {
   const { admission, shed } = newAdmission({ concurrency: { min: 1, max: 2 }, rateLimit: undefined });
   const { promise, resolve } = Promise.withResolvers<string>();
-  const open = [1, 2].map(() => admission.run("Slow", "order", () => promise));
+  const open = [1, 2].map(() => admission.run("Slow", { caller: "order", deadlineMs: 1_000 }, () => promise));
   await assert.rejects(
-    admission.run("Slow", "order", () => promise),
+    admission.run("Slow", { caller: "order", deadlineMs: 1_000 }, () => promise),
     { kind: "exhausted", reason: "SERVER_OVERLOADED" },
   );
-  assert.equal(await admission.run("Other", "order", async () => "served"), "served");
+  assert.equal(await admission.run("Other", { caller: "order", deadlineMs: 1_000 }, async () => "served"), "served");
   resolve("done");
   assert.deepEqual(await Promise.all(open), ["done", "done"]);
-  assert.equal(await admission.run("Slow", "order", async () => "served"), "served");
+  assert.equal(await admission.run("Slow", { caller: "order", deadlineMs: 1_000 }, async () => "served"), "served");
   assert.deepEqual(await shed(), [["concurrency", 1]]);
   admission.close();
 });
 
 test("a caller that calls too often is refused, and another is not", async () => {
   const { admission, shed } = newAdmission({ concurrency: BOUNDS, rateLimit: { perSecond: 1, burst: 2 } });
-  const call = (caller: string) => admission.run("Get", caller, async () => "served");
+  const call = (caller: string) => admission.run("Get", { caller, deadlineMs: 1_000 }, async () => "served");
   assert.deepEqual(await Promise.all([call("a"), call("a")]), ["served", "served"]);
   await assert.rejects(call("a"), { kind: "exhausted", reason: "RATE_LIMITED" });
   assert.equal(await call("b"), "served");

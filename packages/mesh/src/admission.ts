@@ -2,6 +2,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { AdaptiveLimit, type ConcurrencyPolicy } from "./adaptive-limit.ts";
 import type { Clock, Random } from "./clock.ts";
+import type { CallContext } from "./context.ts";
 import { MeshError } from "./errors.ts";
 import { LoopShedding, WINDOW_MS } from "./loop-shedding.ts";
 import type { MeshMetrics } from "./metrics.ts";
@@ -42,7 +43,11 @@ export class Admission {
   }
 
   /** Runs `work` if the call is taken. @throws MeshError exhausted RATE_LIMITED, SERVER_OVERLOADED, and what `work` throws */
-  async run<T>(methodName: string, caller: string, work: () => Promise<T>): Promise<T> {
+  async run<T>(
+    methodName: string,
+    { caller, deadlineMs }: Pick<CallContext, "caller" | "deadlineMs">,
+    work: () => Promise<T>,
+  ): Promise<T> {
     const { clock, random, policy } = this.#dependencies;
     const { concurrency, rateLimit } = policy(methodName);
     const startedMs = clock.nowMs();
@@ -55,7 +60,7 @@ export class Admission {
     try {
       return await work();
     } finally {
-      method.limit.learn(clock.nowMs() - startedMs, method.inFlight, concurrency);
+      method.limit.learn(clock.nowMs() - startedMs, deadlineMs - startedMs, method.inFlight, concurrency);
       method.inFlight -= 1;
     }
   }

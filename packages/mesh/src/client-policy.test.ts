@@ -100,6 +100,9 @@ test("a call that an overloaded server did not begin goes to another, if it may 
   const { client, made } = await newClient({ outcomes: [shed, OK] });
   assert.deepEqual(await client.read(ASK), OK);
   assert.equal(new Set(made.map(({ address }) => address)).size, 2);
+  const { client: lone, made: asked } = await newClient({ outcomes: [shed, OK], endpoints: ["a"] });
+  await assert.rejects(lone.read(ASK), shed, "the only one is not asked again");
+  assert.equal(asked.length, 1);
   const { client: writer } = await newClient({ outcomes: [shed, OK] });
   await assert.rejects(writer.write(ASK), shed);
   const other = failure("exhausted");

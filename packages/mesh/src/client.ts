@@ -194,8 +194,13 @@ class Call {
     if (this.#bound.method.options.idempotencyLevel === undefined) return false;
     const { clock } = this.#target.dependencies;
     const isTryOver = this.#policy.retries.perTryTimeoutMs !== undefined && clock.nowMs() < endsMs;
-    const isShed = isKind(error, "exhausted") && error.reason === "SERVER_OVERLOADED";
+    const isShed = isKind(error, "exhausted") && error.reason === "SERVER_OVERLOADED" && this.#isElsewhere;
     return isShed || isKind(error, "unavailable") || (isTryOver && isKind(error, "deadline"));
+  }
+
+  /** Whether there is an endpoint that has not been asked: the one that has too much to do is not helped by asking again. */
+  get #isElsewhere(): boolean {
+    return this.#tried.size < this.#target.size;
   }
 
   /** Sleeps before the next attempt; false when the deadline would pass meanwhile. */

@@ -75,6 +75,11 @@ export class Target {
     this.#update(dependencies.table.of(service));
   }
 
+  /** Endpoints that may be called. */
+  get size(): number {
+    return this.#candidates.length;
+  }
+
   policy(methodName: string): Policy {
     return this.dependencies.policies.of(this.service, methodName);
   }

@@ -121,7 +121,7 @@ export class GrpcServer {
     const { admission } = this.#dependencies;
     const serve = async (context: CallContext) => {
       const answer = async () => await (handle(decode(method, call.request), context) as Promise<unknown>);
-      return admission === undefined ? await answer() : await admission.run(method.name, context.caller, answer);
+      return admission === undefined ? await answer() : await admission.run(method.name, context, answer);
     };
     try {
       reply(null, await this.#serveCall(served, call, MAX_CALL_MS, serve));
