@@ -15,6 +15,7 @@ import RequestQueue from "kafkajs/src/network/requestQueue/index.js";
 import { type Batch, type RawRecord, RecordRejected } from "./bus.ts";
 import { type OutboundEvent, toHeaders } from "./event.ts";
 import { Pulse } from "./pulse.ts";
+import type { KafkaAccess } from "./settings.ts";
 import { PARTITIONS, TOPICS } from "./topics.ts";
 
 /** Waits between tries are short, so that work goes on soon after a broker is back; tries never end. */
@@ -30,8 +31,7 @@ const REPORT_EVERY_TRIES = 20;
 const CLOSE_MS = 3_000;
 const REJECTIONS = new Set(["MESSAGE_TOO_LARGE", "RECORD_LIST_TOO_LARGE", "INVALID_RECORD"]);
 
-export type KafkaOptions = {
-  readonly brokers: readonly string[];
+export type KafkaOptions = KafkaAccess & {
   readonly clientId: string;
   readonly log: Logger;
   readonly clock: Clock;
@@ -234,10 +234,12 @@ export class KafkaBus {
   }
 }
 
-function newKafka({ brokers, clientId, log }: KafkaOptions, retry: RetryOptions): Kafka {
+function newKafka({ brokers, ca, credentials, clientId, log }: KafkaOptions, retry: RetryOptions): Kafka {
   return new kafkajs.Kafka({
     brokers: [...brokers],
     clientId,
+    ...(ca === undefined ? {} : { ssl: { ca } }),
+    ...(credentials === undefined ? {} : { sasl: { mechanism: "scram-sha-512", ...credentials } }),
     connectionTimeout: 2_000,
     retry,
     logLevel: kafkajs.logLevel.WARN,

@@ -1,17 +1,22 @@
-/** The command for operators: `replay` dead letters, `reset` a group's offsets. Exit codes: 0 done, 1 failed, 2 wrong use. */
+/** The command for operators: `topics` makes them, `replay` dead letters, `reset` a group's offsets. Exit codes: 0 done, 1 failed, 2 wrong use. */
 import { parseArgs } from "node:util";
 import { systemClock } from "@ordermesh/mesh/clock";
+import { loadConfig } from "@ordermesh/runtime/config";
 import { createLogger } from "@ordermesh/runtime/log";
 import type { Batch } from "./bus.ts";
 import { revive } from "./dead-letters.ts";
 import { KafkaBus } from "./kafka.ts";
+import { EVENT_SETTINGS, kafkaAccess } from "./settings.ts";
 import { TOPICS } from "./topics.ts";
 
 const REPLAY_GROUP = "dead-letters-replay";
+const { relayChunk: _, ...ACCESS_SETTINGS } = EVENT_SETTINGS;
 const RESET_TO: readonly string[] = ["earliest", "latest"];
 const HELP = `Usage: node packages/events/src/main.ts <command> [options]
 
 Commands:
+  topics   make the topics that are missing; waits for Kafka
+             --replicas N     copies of each partition (default 1)
   replay   send dead letters back to their topics, each once; those that were handled after all have no second effect
              --reason TEXT    only those whose reason contains TEXT; the others are passed over
              --dry-run        only list them
@@ -22,10 +27,12 @@ Commands:
 Options:
   --brokers LIST   Kafka bootstrap addresses (default $MESH_KAFKA_BROKERS or 127.0.0.1:9092)
   --help           this text
+MESH_KAFKA_CA_FILE, MESH_KAFKA_USERNAME and MESH_KAFKA_PASSWORD are read as by the services.
 `;
 
 const options = {
   brokers: { type: "string", default: process.env.MESH_KAFKA_BROKERS ?? "127.0.0.1:9092" },
+  replicas: { type: "string", default: "1" },
   reason: { type: "string", default: "" },
   "dry-run": { type: "boolean", default: false },
   group: { type: "string", default: "" },
@@ -46,10 +53,16 @@ async function main(): Promise<number> {
     return 0;
   }
   const isReset = command === "reset" && values.group !== "" && values.topic !== "" && RESET_TO.includes(values.to);
-  if (command !== "replay" && !isReset) return fail(2, HELP);
+  const isTopics = command === "topics" && /^[1-9]$/.test(values.replicas);
+  if (command !== "replay" && !isReset && !isTopics) return fail(2, HELP);
   const log = createLogger({ service: "events", instance: "cli", version: "", level: "error" });
-  const brokers = values.brokers.split(",");
-  const bus = new KafkaBus({ brokers, clientId: "ordermesh-events-cli", log, clock: systemClock });
+  const access = kafkaAccess(loadConfig(ACCESS_SETTINGS, { ...readKafkaEnv(), MESH_KAFKA_BROKERS: values.brokers }));
+  const bus = new KafkaBus({ ...access, clientId: "ordermesh-events-cli", log, clock: systemClock });
+  if (isTopics) {
+    await bus.ensureTopics(Number(values.replicas));
+    await bus.close();
+    return 0;
+  }
   if (!(await bus.isReachable())) return fail(1, `Kafka does not answer at ${values.brokers}`);
   try {
     await (isReset ? reset(bus, values) : replay(bus, values));
@@ -57,6 +70,11 @@ async function main(): Promise<number> {
   } finally {
     await bus.close();
   }
+}
+
+/** Other settings of a service's container are not this command's. */
+function readKafkaEnv(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith("MESH_KAFKA_")));
 }
 
 function readArgs(): { command: string | undefined; values: Values } | undefined {

@@ -7,6 +7,12 @@ const PAYMENT = "URI:spiffe://shop/service/payment";
 for (const [names, service] of [
   [PAYMENT, "payment"],
   [`DNS:payment.example, ${PAYMENT}`, "payment"],
+  ["DNS:payment.shop", "payment"],
+  ["DNS:payment.shop, DNS:order.shop", undefined],
+  ["DNS:payment.shop, URI:spiffe://other/service/payment", undefined],
+  ["DNS:payment.other", undefined],
+  ["DNS:.shop", undefined],
+  ["DNS:a.payment.shop", undefined],
   ["URI:spiffe://other/service/payment", undefined],
   ["URI:spiffe://shop/service/", undefined],
   ["URI:spiffe://shop/service/Payment", undefined],

@@ -1,4 +1,4 @@
-/** Who a process is to others: a certificate with a SPIFFE id (https://spiffe.io), its key, and whom it believes. Rules only. */
+/** Who a process is to others: a certificate with a SPIFFE id (https://spiffe.io) or a DNS name, its key, and whom it believes. Rules only. */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";
 import { MeshError } from "./errors.ts";
@@ -40,17 +40,21 @@ export function spiffeId(trustDomain: string, service: string): string {
 }
 
 /**
- * The service that a certificate stands for, from its subject alternative names as Node prints them. Exactly one of them
- * is a URI (SPIFFE X.509-SVID 2), and Node quotes a name that could be taken for several.
+ * The service that a certificate stands for, from its subject alternative names as Node prints them: of its one URI (SPIFFE
+ * X.509-SVID 2), or, where what makes certificates knows no URIs, of its one DNS name `<service>.<trust domain>`.
  */
 export function serviceOf(subjectAltName: string | undefined, trustDomain: string): string | undefined {
-  const names = (subjectAltName ?? "").split(SEPARATOR).filter((name) => name.startsWith("URI:"));
-  const prefix = `URI:${spiffeId(trustDomain, "")}`;
-  const [name = ""] = names;
-  const service = name.slice(prefix.length);
-  if (names.length !== 1 || !name.startsWith(prefix) || !/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(service))
-    return undefined;
-  return service;
+  const names = (subjectAltName ?? "").split(SEPARATOR);
+  const uris = names.filter((name) => name.startsWith("URI:"));
+  const [name = "", another] = uris.length > 0 ? uris : names;
+  const service =
+    uris.length > 0 ? between(name, `URI:${spiffeId(trustDomain, "")}`, "") : between(name, "DNS:", `.${trustDomain}`);
+  return another === undefined && /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(service) ? service : undefined;
+}
+
+/** Empty when the text does not begin and end so. Node quotes a name that could be taken for several. */
+function between(text: string, prefix: string, suffix: string): string {
+  return text.startsWith(prefix) && text.endsWith(suffix) ? text.slice(prefix.length, text.length - suffix.length) : "";
 }
 
 /** @throws MeshError invalid IDENTITY_INVALID: the texts are not what they should be, do not fit together, or have expired */

@@ -4,6 +4,7 @@ import { type InboxPolicy, inboxInTransaction } from "@ordermesh/events/inbox";
 import { KafkaBus } from "@ordermesh/events/kafka";
 import { createEventMetrics } from "@ordermesh/events/metrics";
 import { EVENTS_MIGRATIONS, EVENTS_TABLE } from "@ordermesh/events/outbox";
+import { kafkaAccess } from "@ordermesh/events/settings";
 import { TOPICS } from "@ordermesh/events/topics";
 import { migrate } from "@ordermesh/runtime/migrate";
 import { Db } from "@ordermesh/runtime/postgres";
@@ -34,7 +35,7 @@ export async function startNotification(
   const db = new Db({ url, poolSize, log, metrics, clock, random });
   const messages = new Messages(db, clock);
 
-  const bus = new KafkaBus({ brokers: config.kafkaBrokers, clientId: "notification", log, clock });
+  const bus = new KafkaBus({ ...kafkaAccess(config), clientId: "notification", log, clock });
   const eventMetrics = createEventMetrics(metrics.registry);
   const common = { db, bus, log, metrics: eventMetrics, clock, random, signal: lifecycle.stopping };
   const handle = (...batch: Parameters<Messages["queue"]>) => messages.queue(...batch);

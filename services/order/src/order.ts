@@ -4,6 +4,7 @@ import { KafkaBus } from "@ordermesh/events/kafka";
 import { createEventMetrics } from "@ordermesh/events/metrics";
 import { EVENTS_MIGRATIONS, EVENTS_TABLE } from "@ordermesh/events/outbox";
 import { runRelay } from "@ordermesh/events/relay";
+import { kafkaAccess } from "@ordermesh/events/settings";
 import { TOPICS } from "@ordermesh/events/topics";
 import { InventoryServiceDefinition } from "@ordermesh/proto/ordermesh/inventory/v1/inventory";
 import { PaymentServiceDefinition } from "@ordermesh/proto/ordermesh/payment/v1/payment";
@@ -47,7 +48,7 @@ export async function startOrder(context: ServiceContext<typeof SETTINGS>) {
   watch.listen(db);
 
   const eventMetrics = createEventMetrics(metrics.registry);
-  const bus = new KafkaBus({ brokers: config.kafkaBrokers, clientId: "order", log, clock });
+  const bus = new KafkaBus({ ...kafkaAccess(config), clientId: "order", log, clock });
   const common = { db, bus, log, metrics: eventMetrics, clock, random, signal: lifecycle.stopping };
   const relaying = runRelay({ ...common, holder: config.instance || crypto.randomUUID(), chunk: config.relayChunk });
   const onFatal = (error: Error) => lifecycle.fail(error);

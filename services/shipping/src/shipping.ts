@@ -4,6 +4,7 @@ import { KafkaBus } from "@ordermesh/events/kafka";
 import { createEventMetrics } from "@ordermesh/events/metrics";
 import { EVENTS_MIGRATIONS, EVENTS_TABLE } from "@ordermesh/events/outbox";
 import { runRelay } from "@ordermesh/events/relay";
+import { kafkaAccess } from "@ordermesh/events/settings";
 import { TOPICS } from "@ordermesh/events/topics";
 import { migrate } from "@ordermesh/runtime/migrate";
 import { Db } from "@ordermesh/runtime/postgres";
@@ -24,7 +25,7 @@ export async function startShipping(context: ServiceContext<typeof SETTINGS>) {
   const shipments = new Shipments({ db, carrierDelayMs, clock, random });
 
   const eventMetrics = createEventMetrics(metrics.registry);
-  const bus = new KafkaBus({ brokers: config.kafkaBrokers, clientId: "shipping", log, clock });
+  const bus = new KafkaBus({ ...kafkaAccess(config), clientId: "shipping", log, clock });
   const common = { db, bus, log, metrics: eventMetrics, clock, random, signal: lifecycle.stopping };
   const relaying = runRelay({ ...common, holder: config.instance || crypto.randomUUID(), chunk: config.relayChunk });
   const onFatal = (error: Error) => lifecycle.fail(error);
