@@ -1,0 +1,48 @@
+# One image for all services: they share every dependency, and one build, one layer and one load serve all of them. The argument
+# names what runs, as in `services/order/src/main.ts`. Measured in docs/decisions/0017-one-image.md.
+ARG BASE=node:24.21.0-bookworm-slim
+
+# What decides the dependencies, apart: its content is the cache key of the next stage, so that a changed source installs nothing.
+FROM ${BASE} AS manifests
+WORKDIR /src
+COPY . .
+RUN find . -name '*.ts' -delete && find . -type f ! -name package.json ! -name package-lock.json ! -name .npmrc -delete \
+  && find . -type d -empty -delete
+
+FROM ${BASE} AS dependencies
+WORKDIR /app
+COPY --from=manifests /src ./
+RUN npm ci --omit=dev --ignore-scripts --no-update-notifier \
+    $(printf -- '--workspace %s ' services/* packages/meshctl) \
+  && rm -rf ~/.npm
+
+FROM ${BASE} AS runtime
+WORKDIR /app
+ENV NODE_ENV=production NODE_COMPILE_CACHE=/app/.compile-cache
+COPY --from=dependencies /app ./
+COPY proto proto
+COPY packages packages
+COPY services services
+# Every service once, up to reading its configuration, which is refused: what it compiled stays. Nothing else is written in here.
+RUN for service in services/*; do MESH_BAKE=1 node $service/src/main.ts > /dev/null 2>&1 || true; done \
+  && chmod -R a+rX .compile-cache
+ARG VERSION=dev
+ARG REVISION=unknown
+ENV MESH_VERSION=${VERSION}
+LABEL org.opencontainers.image.title="ordermesh" \
+  org.opencontainers.image.description="The services of Ordermesh" \
+  org.opencontainers.image.licenses="Apache-2.0" \
+  org.opencontainers.image.version="${VERSION}" \
+  org.opencontainers.image.revision="${REVISION}"
+USER 1000:1000
+ENTRYPOINT ["node"]
+CMD ["services/storefront/src/main.ts"]
+
+# For `skaffold dev`: sources can be changed inside the container, and a change restarts the process.
+FROM runtime AS dev
+USER 0:0
+RUN chown -R 1000:1000 proto packages services
+USER 1000:1000
+ENTRYPOINT ["node", "--watch", "--watch-preserve-output"]
+
+FROM runtime

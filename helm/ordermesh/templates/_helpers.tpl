@@ -1,0 +1,100 @@
+{{- define "ordermesh.name" -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- end }}
+
+{{- define "ordermesh.table" -}}
+{{- .Files.Get "files/services.yaml" -}}
+{{- end }}
+
+{{/* Labels to select by. Argument: (list $ component) */}}
+{{- define "ordermesh.selector" -}}
+{{- $root := index . 0 -}}
+app.kubernetes.io/name: ordermesh
+app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end }}
+
+{{- define "ordermesh.labels" -}}
+{{- $root := index . 0 -}}
+{{ include "ordermesh.selector" . }}
+app.kubernetes.io/version: {{ $root.Values.image.tag | quote }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+helm.sh/chart: {{ $root.Chart.Name }}-{{ $root.Chart.Version }}
+{{- end }}
+
+{{/* Pod Security Standard "restricted". Argument: user */}}
+{{- define "ordermesh.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: {{ . }}
+runAsGroup: {{ . }}
+fsGroup: {{ . }}
+seccompProfile: { type: RuntimeDefault }
+{{- end }}
+
+{{- define "ordermesh.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: { drop: [ALL] }
+{{- end }}
+
+{{- define "ordermesh.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag }}
+{{- end }}
+
+{{- define "ordermesh.etcdEndpoints" -}}
+{{- $name := include "ordermesh.name" . -}}
+{{- if .Values.etcd.external -}}
+{{ join "," .Values.etcd.external }}
+{{- else -}}
+{{- range $i := until (int .Values.etcd.replicas) }}{{ if $i }},{{ end }}http://{{ $name }}-etcd-{{ $i }}.{{ $name }}-etcd:2379{{ end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "ordermesh.kafkaBrokers" -}}
+{{- $name := include "ordermesh.name" . -}}
+{{- if eq .Values.kafka.mode "strimzi" -}}
+{{ $name }}-kafka-bootstrap:9093
+{{- else if eq .Values.kafka.mode "embedded" -}}
+{{ $name }}-kafka:9092
+{{- else -}}
+{{ join "," .Values.kafka.external.brokers }}
+{{- end -}}
+{{- end }}
+
+{{/* Environment of a client of Kafka. Argument: (list $ service) */}}
+{{- define "ordermesh.kafkaEnv" -}}
+{{- $root := index . 0 -}}{{- $service := index . 1 -}}{{- $kafka := $root.Values.kafka -}}
+{{- $name := include "ordermesh.name" $root -}}
+- { name: MESH_KAFKA_BROKERS, value: {{ include "ordermesh.kafkaBrokers" $root | quote }} }
+{{- if eq $kafka.mode "strimzi" }}
+- { name: MESH_KAFKA_CA_FILE, value: /etc/mesh/kafka/ca.crt }
+- { name: MESH_KAFKA_USERNAME, value: {{ $name }}-{{ $service }} }
+- name: MESH_KAFKA_PASSWORD
+  valueFrom: { secretKeyRef: { name: {{ $name }}-{{ $service }}, key: password } }
+{{- else if eq $kafka.mode "external" }}
+{{- with $kafka.external.caSecret }}
+- { name: MESH_KAFKA_CA_FILE, value: /etc/mesh/kafka/ca.crt }
+{{- end }}
+{{- with $kafka.external.passwordSecret }}
+- { name: MESH_KAFKA_USERNAME, value: {{ $service }} }
+- name: MESH_KAFKA_PASSWORD
+  valueFrom: { secretKeyRef: { name: {{ . }}, key: {{ $service }} } }
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Secret with the brokers' authorities; empty for no TLS. */}}
+{{- define "ordermesh.kafkaCaSecret" -}}
+{{- if eq .Values.kafka.mode "strimzi" -}}
+{{ include "ordermesh.name" . }}-cluster-ca-cert
+{{- else if eq .Values.kafka.mode "external" -}}
+{{ .Values.kafka.external.caSecret }}
+{{- end -}}
+{{- end }}
+
+{{/* Strimzi's images have user 1001 and files of group 0. */}}
+{{- define "ordermesh.kafkaSecurity" -}}
+runAsNonRoot: true
+fsGroup: 0
+seccompProfile: { type: RuntimeDefault }
+{{- end }}
