@@ -95,6 +95,8 @@ capabilities: { drop: [ALL] }
 {{/* Strimzi's images have user 1001 and files of group 0. */}}
 {{- define "ordermesh.kafkaSecurity" -}}
 runAsNonRoot: true
+runAsUser: 1001
+runAsGroup: 0
 fsGroup: 0
 seccompProfile: { type: RuntimeDefault }
 {{- end }}

@@ -1,4 +1,4 @@
-/** Kafka: the only file that imports kafkajs. Waits for a broker that is away; ends the process when a consumer dies. */
+/** Kafka: the only way to kafkajs. Waits for a broker that is away; ends the process when a consumer dies. */
 import type { Clock } from "@ordermesh/mesh/clock";
 import { MeshError } from "@ordermesh/mesh/errors";
 import type { Logger } from "@ordermesh/runtime/log";
@@ -10,10 +10,9 @@ import kafkajs, {
   type Producer,
   type RetryOptions,
 } from "kafkajs";
-// @ts-expect-error kafkajs publishes no types for its inner modules.
-import RequestQueue from "kafkajs/src/network/requestQueue/index.js";
 import { type Batch, type RawRecord, RecordRejected } from "./bus.ts";
 import { type OutboundEvent, toHeaders } from "./event.ts";
+import { quietRequestQueue } from "./kafka-request-queue.ts";
 import { Pulse } from "./pulse.ts";
 import type { KafkaAccess } from "./settings.ts";
 import { PARTITIONS, TOPICS } from "./topics.ts";
@@ -41,7 +40,7 @@ export class KafkaBus {
   readonly #options: KafkaOptions;
   readonly #kafka: Kafka;
   readonly #closing = new AbortController();
-  readonly #consumers: Consumer[] = [];
+  readonly #consumers = new Set<Consumer>();
   #producer: Promise<Producer> | undefined;
 
   constructor(options: KafkaOptions) {
@@ -139,7 +138,7 @@ export class KafkaBus {
   async close(): Promise<void> {
     this.#closing.abort();
     const producer = this.#producer?.then((connected) => connected.disconnect());
-    const disconnects = [...this.#consumers.map((consumer) => consumer.disconnect()), producer];
+    const disconnects = [...Array.from(this.#consumers, (consumer) => consumer.disconnect()), producer];
     const enough = new AbortController();
     await Promise.race([Promise.allSettled(disconnects), this.#options.clock.sleep(CLOSE_MS, enough.signal)]);
     enough.abort();
@@ -160,9 +159,16 @@ export class KafkaBus {
       allowAutoTopicCreation: false,
       retry: RETRY,
     });
-    this.#consumers.push(consumer);
-    consumer.on(consumer.events.CRASH, ({ payload }) => {
-      if (!payload.restart && !this.#closing.signal.aborted) onFatal(payload.error);
+    this.#consumers.add(consumer);
+    const crash = new AbortController();
+    const isOver = AbortSignal.any([this.#closing.signal, crash.signal]);
+    consumer.on(consumer.events.CRASH, ({ payload: { restart, error } }) => {
+      if (restart || this.#closing.signal.aborted) return;
+      crash.abort();
+      this.#consumers.delete(consumer);
+      if (!isCoordinatorAway(error)) return onFatal(error);
+      void consumer.disconnect().catch(() => undefined);
+      this.consume(group, topics, handle, onFatal);
     });
     await this.#untilDone(() => consumer.connect());
     await this.#untilDone(() => consumer.subscribe({ topics: [...topics], fromBeginning: true })); // Topics may come late.
@@ -175,15 +181,15 @@ export class KafkaBus {
       partitionsConsumedConcurrently: PARTITIONS,
       eachBatch: (payload) => pulse.during(() => handleWithHeartbeat(payload, handle)),
     });
-    await this.#watch(pulse, onFatal);
+    await this.#watch(pulse, isOver, onFatal);
   }
 
   /** A consumer that neither handles nor fetches for a minute, not even an empty answer, while Kafka answers others, is dead. */
-  async #watch(pulse: Pulse, onFatal: (error: Error) => void): Promise<void> {
+  async #watch(pulse: Pulse, isOver: AbortSignal, onFatal: (error: Error) => void): Promise<void> {
     const { clock } = this.#options;
-    while (!this.#closing.signal.aborted) {
-      await clock.sleep(STALL_MS / 4, this.#closing.signal);
-      if (pulse.silentMs() < STALL_MS || this.#closing.signal.aborted) continue;
+    while (!isOver.aborted) {
+      await clock.sleep(STALL_MS / 4, isOver);
+      if (pulse.silentMs() < STALL_MS || isOver.aborted) continue;
       if (await this.isReachable()) return onFatal(new Error("the consumer makes no progress"));
       pulse.beat();
     }
@@ -234,6 +240,13 @@ export class KafkaBus {
   }
 }
 
+/** While a broker starts nobody coordinates groups; kafkajs gives up on that after five tries and takes it for final. */
+function isCoordinatorAway(error: Error): boolean {
+  return (
+    error.name === "KafkaJSGroupCoordinatorNotFound" || (error.cause instanceof Error && isCoordinatorAway(error.cause))
+  );
+}
+
 function newKafka({ brokers, ca, credentials, clientId, log }: KafkaOptions, retry: RetryOptions): Kafka {
   return new kafkajs.Kafka({
     brokers: [...brokers],
@@ -274,21 +287,4 @@ async function handleWithHeartbeat(payload: EachBatchPayload, handle: (batch: Ba
   } finally {
     clearInterval(beat);
   }
-}
-
-type Queue = { pending: readonly unknown[]; throttledUntil: number; scheduleCheckPendingRequests(): void };
-let isQuiet = false;
-
-/**
- * kafkajs looks at its queue of requests every 10 ms for ever, with a negative time-out that Node 24 warns about
- * (tulios/kafkajs#1751). There is nothing to look at while the queue is empty and the broker does not throttle.
- */
-function quietRequestQueue(): void {
-  if (isQuiet) return;
-  isQuiet = true;
-  const prototype = RequestQueue.prototype as Queue;
-  const schedule = prototype.scheduleCheckPendingRequests;
-  prototype.scheduleCheckPendingRequests = function (this: Queue) {
-    if (this.pending.length > 0 || this.throttledUntil > Date.now()) schedule.call(this);
-  };
 }

@@ -1,0 +1,67 @@
+/** `make up`, `make down`, `make status`. Exit codes: 0 done, 1 failed, 2 wrong use. */
+import { parseArgs } from "node:util";
+import { progressTo } from "@ordermesh/local/progress";
+import { down, KAFKA_MODES, PROFILES, status, type UpOptions, URLS, up } from "./cluster.ts";
+import { lookAround, problemsOf } from "./preflight.ts";
+
+const HELP = `Usage: node packages/cluster/src/main.ts up|down|status [options]
+
+  up       makes the kind cluster ordermesh if there is none, builds the image, installs the chart, and verifies with an order;
+           again: brings what runs to what is in this folder
+  status   what runs
+  down     deletes the cluster and all its data
+
+Options of up:
+  --kafka strimzi|embedded    strimzi uses the operator that is there, or installs it (default strimzi)
+  --profile dev|default|ha    how much of everything (default dev)
+`;
+
+process.exitCode = await main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
+  return 1;
+});
+
+async function main(): Promise<number> {
+  const args = readArgs();
+  if (args === undefined) {
+    process.stderr.write(HELP);
+    return 2;
+  }
+  const { command, kafka, profile } = args;
+  if (command === "help") {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const facts = await lookAround();
+  const problems = problemsOf(facts);
+  if (command === "up" ? problems.length > 0 : !facts.isDockerUp) throw new Error(problems.join("\n"));
+  const say = (line: string) => void process.stdout.write(`${line}\n`);
+  if (command === "down") await down();
+  else if (command === "status") say([await status(), ...URLS].join("\n"));
+  else {
+    const tag = await up({ kafka, profile, progress: progressTo(process.stdout), say });
+    say([`Ordermesh ${tag} runs.`, ...URLS].join("\n"));
+  }
+  return 0;
+}
+
+function readArgs(): (Pick<UpOptions, "kafka" | "profile"> & { command: string }) | undefined {
+  try {
+    const { values, positionals } = parseArgs({
+      options: {
+        kafka: { type: "string", default: "strimzi" },
+        profile: { type: "string", default: "dev" },
+        help: { type: "boolean", default: false },
+      },
+      allowPositionals: true,
+    });
+    const kafka = KAFKA_MODES.find((mode) => mode === values.kafka);
+    const profile = PROFILES.find((name) => name === values.profile);
+    const [command = ""] = values.help ? ["help"] : positionals;
+    if (kafka === undefined || profile === undefined || !["help", "up", "down", "status"].includes(command))
+      return undefined;
+    return { command, kafka, profile };
+  } catch {
+    return undefined;
+  }
+}
