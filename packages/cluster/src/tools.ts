@@ -1,5 +1,5 @@
 /** docker, kind, kubectl and helm: always our own cluster, whatever the current context is. */
-import { execFile, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
@@ -34,11 +34,12 @@ export function helm(...args: readonly string[]): Promise<string> {
 /** Keeps `127.0.0.1:localPort` leading to a port of the cluster, also after its pod was replaced; ends with the returned function. */
 export function forward(target: string, localPort: number, port: number): () => void {
   let isOver = false;
-  let child: ReturnType<typeof spawn> | undefined;
+  let child: ChildProcess | undefined;
   const start = () => {
     if (isOver) return;
     const args = ["--context", CONTEXT, "--namespace", NAMESPACE, "port-forward", target, `${localPort}:${port}`];
-    child = spawn("kubectl", args, { stdio: "ignore" });
+    child = spawn("kubectl", args, { stdio: ["ignore", "ignore", "pipe"] });
+    child.stderr?.on("data", () => child?.kill()); // It goes on with a pod that is gone, and only complains.
     child.on("exit", () => setTimeout(start, 500));
   };
   start();

@@ -54,14 +54,20 @@ test("a rate lets a burst pass and then so many a second", () => {
 
 test("calls are shed when the loop was late for two seconds, more and more, and fewer when it is not", () => {
   const shedding = new LoopShedding();
-  for (const ms of [500, 500, 500, 20]) shedding.learn(ms);
+  for (const ms of [500, 500, 500, 20]) shedding.learn(ms, 1);
   assert.equal(shedding.share, 0);
-  for (let window = 0; window < 4; window += 1) shedding.learn(150);
+  for (let window = 0; window < 4; window += 1) shedding.learn(150, 0.9);
   assert.equal(shedding.share, 0.1);
-  for (let window = 0; window < 20; window += 1) shedding.learn(150);
+  for (let window = 0; window < 20; window += 1) shedding.learn(150, 0.9);
   assert.equal(shedding.share, 0.9);
-  for (let window = 0; window < 18; window += 1) shedding.learn(20);
+  for (let window = 0; window < 18; window += 1) shedding.learn(20, 0.9);
   assert.ok(shedding.share < 1e-9);
+});
+
+test("a loop that is late although it has little to do refuses nothing: it lacks CPU and not rest", () => {
+  const shedding = new LoopShedding();
+  for (let window = 0; window < 20; window += 1) shedding.learn(400, 0.3);
+  assert.equal(shedding.share, 0);
 });
 
 function newAdmission(policy: ServerPolicy) {

@@ -1,5 +1,5 @@
 /** Which calls a server takes: within the caller's rate, while its event loop keeps up, and as many at a time as it serves well. */
-import { monitorEventLoopDelay } from "node:perf_hooks";
+import { type EventLoopUtilization, monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { AdaptiveLimit, type ConcurrencyPolicy } from "./adaptive-limit.ts";
 import type { Clock, Random } from "./clock.ts";
 import type { CallContext } from "./context.ts";
@@ -34,6 +34,7 @@ export class Admission {
   readonly #methods = new Map<string, Method>();
   readonly #buckets = new Map<string, TokenBucket>();
   readonly #delay = monitorEventLoopDelay({ resolution: 20 });
+  #usedAtLook: EventLoopUtilization = performance.eventLoopUtilization();
   readonly #timer: NodeJS.Timeout;
 
   constructor(dependencies: Dependencies) {
@@ -72,7 +73,10 @@ export class Admission {
 
   #look(): void {
     const { metrics, policy } = this.#dependencies;
-    this.#shedding.learn(this.#delay.percentile(99) / NS_PER_MS);
+    const used = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(used, this.#usedAtLook);
+    this.#usedAtLook = used;
+    this.#shedding.learn(this.#delay.percentile(99) / NS_PER_MS, utilization);
     this.#delay.reset();
     metrics.shedShare.set(this.#shedding.share);
     for (const [name, { limit }] of this.#methods)

@@ -1,10 +1,12 @@
-/** Which share of its calls a server refuses because its event loop is late. Pure. */
+/** Which share of its calls a server refuses because its event loop is late by its own work. Pure. */
 
 /** Windows that are looked at. */
 export const WINDOW_MS = 500;
 /** A late loop for this long is overload and no hiccup. */
 const LATE_WINDOWS = 4;
 const LATE_MS = 100;
+/** Below this the loop is late because the process gets too little CPU, and refusing its few calls would not help. */
+const BUSY = 0.7;
 const MORE = 0.1;
 const LESS = 0.05;
 /** Some calls go on being served, or it would never be seen that they are served in time again. */
@@ -19,9 +21,9 @@ export class LoopShedding {
     return this.#share;
   }
 
-  /** The 99th percentile of the loop's delay in the window that has ended. */
-  learn(p99Ms: number): void {
-    this.#late = p99Ms > LATE_MS ? this.#late + 1 : 0;
+  /** The 99th percentile of the loop's delay in the window that has ended, and the share of the window that the loop worked. */
+  learn(p99Ms: number, utilization: number): void {
+    this.#late = p99Ms > LATE_MS && utilization > BUSY ? this.#late + 1 : 0;
     if (this.#late === 0) this.#share = Math.max(0, this.#share - LESS);
     else if (this.#late >= LATE_WINDOWS || this.#share > 0) this.#share = Math.min(MAX_SHARE, this.#share + MORE);
   }

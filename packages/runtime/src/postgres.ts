@@ -82,6 +82,11 @@ export class Db implements Tx {
     const run = (name: string, text: string) => this.#measure(name, () => client.query(text));
     const notifications: [string, string][] = [];
     let isBroken = false;
+    // The pool listens to idle connections only; one that breaks between two statements would end the process.
+    const onError = () => {
+      isBroken = true;
+    };
+    client.on("error", onError);
     try {
       await run("begin", "BEGIN");
       const result = await work({
@@ -98,6 +103,7 @@ export class Db implements Tx {
       });
       throw error;
     } finally {
+      client.off("error", onError);
       client.release(isBroken);
     }
   }

@@ -87,6 +87,18 @@ async function untilRunning(db: Db): Promise<boolean> {
   return false;
 }
 
+test("a connection that breaks between two statements fails the transaction and nothing else", { skip }, async (t) => {
+  const { db } = await openDatabase(t, migrations());
+  const broken = db.transaction(async (tx) => {
+    await tx.query(ONE);
+    await db.query(KILL_OTHERS);
+    await systemClock.sleep(100); // The process hears of it while no statement runs.
+    await tx.query(ONE);
+  });
+  await assert.rejects(broken, { kind: "unavailable", reason: "DATABASE_UNAVAILABLE" });
+  assert.equal((await db.query(ONE)).length, 1);
+});
+
 test("two transactions in each other's way are a conflict, not a bug", { skip }, async (t) => {
   const { db } = await openDatabase(t, migrations(), 4);
   const insert = sql("insert", "INSERT INTO t (id) VALUES ($1)");
