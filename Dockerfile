@@ -23,8 +23,8 @@ COPY --from=dependencies /app ./
 COPY proto proto
 COPY packages packages
 COPY services services
-# Every service once, up to reading its configuration, which is refused: what it compiled stays. Nothing else is written in here.
-RUN for service in services/*; do MESH_BAKE=1 node $service/src/main.ts > /dev/null 2>&1 || true; done \
+# Every program once, up to reading its configuration, which is refused, or its help: what was compiled for it stays.
+RUN for service in services/*; do MESH_BAKE=1 node $service/src/main.ts --help > /dev/null 2>&1 || true; done \
   && chmod -R a+rX .compile-cache
 ARG VERSION=dev
 ARG REVISION=unknown

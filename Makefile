@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export NODE_COMPILE_CACHE := $(CURDIR)/.cache/node-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help install start reset doctor up e2e status down demo crash outage rolling start-order check lint types fast test gen fmt verify bench bench-mesh bench-overload bench-simulation clean
+.PHONY: help install start reset doctor up chart e2e status down demo crash outage rolling start-order check lint types fast test gen fmt verify bench bench-mesh bench-overload bench-simulation clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,8 +28,10 @@ doctor: node_modules ## Say where etcd, Kafka and PostgreSQL would come from and
 
 up: node_modules ## The system on a kind cluster, and an order that proves it: ARGS="--kafka embedded --profile ha"
 	@$(NODE) packages/cluster/src/main.ts up $(ARGS)
-e2e: up ## The tests of the system on the cluster, under load
-	$(NODE) --test --test-reporter=spec test/cluster/*.test.ts
+chart: node_modules ## The tests of the chart; they need helm, and promtool for the alerts
+	$(NODE) --test test/chart/*.test.ts
+e2e: chart up ## The tests of the system on the cluster, under load
+	$(NODE) --test test/cluster/*.test.ts
 status: node_modules ## What runs on the cluster
 	@$(NODE) packages/cluster/src/main.ts status
 down: node_modules ## Delete the cluster and its data

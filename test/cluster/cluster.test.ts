@@ -1,6 +1,6 @@
 /** What must hold on a real cluster; `make e2e` brings the system up first. The tests run in this order. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { buildImage, install, loadImage, untilReady } from "@ordermesh/cluster/cluster";
@@ -43,6 +43,32 @@ test("everything runs, nothing was restarted", async (t) => {
     [],
   );
   assert.deepEqual(await restarts(), []);
+});
+
+test("the API server takes every profile with every Kafka, and Pod Security has no complaint", async () => {
+  for (const profile of ["dev", "default", "ha"])
+    for (const kafka of [
+      "mode=strimzi",
+      "mode=embedded",
+      "mode=external,kafka.external.brokers={kafka.example:9093}",
+    ]) {
+      const values = profile === "default" ? [] : ["--values", `helm/ordermesh/profiles/${profile}.yaml`];
+      const file = join(ROOT, ".cache", "rendered.yaml");
+      const apis = ["--api-versions", "kafka.strimzi.io/v1"];
+      writeFileSync(
+        file,
+        await helm(
+          "template",
+          "other",
+          "helm/ordermesh",
+          ...values,
+          ...apis,
+          "--set",
+          `kafka.${kafka},storefront.nodePort=null`,
+        ),
+      );
+      await kubectl("apply", "--dry-run=server", "--warnings-as-errors", "-f", file);
+    }
 });
 
 test("helm test: an order is shipped, whoever is not in the table reaches nobody", async (t) => {
@@ -89,7 +115,7 @@ test("a service with Kafka may do what it needs and no more", async () => {
   const write = (topic: string, user: string) =>
     runIn(
       "shipping",
-      `import kafkajs from "kafkajs"; import { readFileSync } from "node:fs";
+      `import kafkajs from "kafkajs"; import { readFileSync, writeFileSync } from "node:fs";
       const { MESH_KAFKA_BROKERS, MESH_KAFKA_USERNAME, MESH_KAFKA_PASSWORD } = process.env;
       const kafka = new kafkajs.Kafka({ brokers: [MESH_KAFKA_BROKERS], ssl: { ca: readFileSync("/etc/mesh/kafka/ca.crt", "utf8") }, logLevel: 0, retry: { retries: 0 },
         sasl: { mechanism: "scram-sha-512", username: "${user}" || MESH_KAFKA_USERNAME, password: MESH_KAFKA_PASSWORD } });
