@@ -1,0 +1,97 @@
+/** The ports between an experiment and the place where it runs: a Kubernetes namespace, or processes of one machine. */
+import type { Operation } from "@ordermesh/judge/history";
+import type { Finding } from "@ordermesh/judge/invariants";
+import type { Action } from "./action.ts";
+import type { ExperimentSpec, Measure } from "./experiment.ts";
+import type { ExperimentStatus, FaultEvidence, TargetStatus } from "./status.ts";
+
+/** An experiment as it is stored, whether in an API server or in a file. */
+export type Experiment = {
+  readonly name: string;
+  readonly namespace: string;
+  readonly uid: string;
+  readonly generation: number;
+  /** Wall clock, milliseconds since the epoch. */
+  readonly createdAtMs: number;
+  readonly isBeingDeleted: boolean;
+  readonly spec: ExperimentSpec;
+  /** Undefined before the first visit. */
+  readonly status: ExperimentStatus | undefined;
+};
+
+/** Something that may become a target. */
+export type Candidate = {
+  readonly kind: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly node: string;
+  readonly isReady: boolean;
+  /** The chaos system itself, and what somebody labelled as protected. */
+  readonly isProtected: boolean;
+};
+
+export type InjectContext = {
+  readonly experiment: Pick<Experiment, "name" | "namespace" | "uid">;
+  readonly spec: ExperimentSpec;
+  /** Wall clock: when the fault must be gone by itself if nobody heals it. */
+  readonly expiresAtMs: number;
+};
+
+/** Where faults are injected. Everything is idempotent; `heal` is safe on what was never injected, and absence is success. */
+export type Backend = {
+  readonly name: "cluster" | "process";
+  /** What the action needs that is not here, as one sentence; undefined when it can be done. */
+  readonly whyNot: (action: Action) => string | undefined;
+  readonly find: (matchLabels: Readonly<Record<string, string>>) => Promise<readonly Candidate[]>;
+  /** Looked at again right before each injection: the namespace's opt-in, and the safety lever. A sentence when it is not allowed. */
+  readonly whyNotNow: () => Promise<string | undefined>;
+  /** What `heal` will need, known before the act; stored first. */
+  readonly planUndo: (target: Candidate, context: InjectContext) => string;
+  readonly inject: (target: TargetStatus, context: InjectContext) => Promise<void>;
+  readonly heal: (target: TargetStatus, context: InjectContext) => Promise<void>;
+  /** Looks, and does not believe that `heal` returned. */
+  readonly isHealed: (target: TargetStatus, context: InjectContext) => Promise<boolean>;
+  /** Removes all that carries the experiment's uid, whatever the status says; resolves with how many things there were. */
+  readonly sweep: (experimentUid: string) => Promise<number>;
+  /** Begins to collect what proves that the fault bites; called before the first injection, and again after a restart. */
+  readonly watchFault: (context: InjectContext) => Promise<void>;
+  readonly evidence: (targets: readonly TargetStatus[], context: InjectContext) => Promise<FaultEvidence>;
+};
+
+export type Interval = { readonly fromMs: number; readonly toMs: number };
+
+/** One second of the customers' record. */
+export type Second = {
+  readonly atMs: number;
+  readonly begun: number;
+  readonly accepted: number;
+  /** Refused for good, or without an answer. */
+  readonly failed: number;
+  readonly p99Ms: number | null;
+};
+
+/** The customers: a load generator that keeps its own record, outside of what is tested. Times are wall clock. */
+export type Workload = {
+  /** Idempotent: a run of that name that goes on already is left alone. */
+  readonly start: (run: {
+    readonly name: string;
+    readonly ratePerSecond: number;
+    readonly seed: number;
+  }) => Promise<void>;
+  /** Undefined when there is no such run: its record is lost. */
+  readonly seconds: (name: string, interval: Interval) => Promise<readonly Second[] | undefined>;
+  readonly setRate: (name: string, ratePerSecond: number) => Promise<void>;
+  /** Places no more orders; resolves when those on their way have ended. */
+  readonly finish: (name: string) => Promise<void>;
+  readonly history: (name: string) => Promise<readonly Operation[] | undefined>;
+};
+
+/** Reads the authorities of each fact after everything has come to rest. */
+export type Judge = {
+  /** What is still on its way, in words; empty at rest. */
+  readonly open: () => Promise<readonly string[]>;
+  readonly judge: (history: readonly Operation[]) => Promise<readonly Finding[]>;
+};
+
+/** A Prometheus, or nothing. Undefined: there is no value (empty, NaN), which is an error and never a pass. */
+export type Queries = { readonly value: (measure: Measure) => Promise<number | undefined> };
