@@ -60,25 +60,30 @@ export type Backend = {
 
 export type Interval = { readonly fromMs: number; readonly toMs: number };
 
-/** One second of the customers' record. */
+/** One whole second of the customers' record. A second in which nothing happened is there too. */
 export type Second = {
   readonly atMs: number;
+  /** Orders that were due in it. */
   readonly begun: number;
+  /** Orders that were acknowledged in it, whenever they began. */
   readonly accepted: number;
-  /** Refused for good, or without an answer. */
+  /** Requests that were refused for good in it, or given up without an answer; such an order is asked for again under its key. */
   readonly failed: number;
+  /** Of the accepted ones, from when they were due. */
   readonly p99Ms: number | null;
+  /** Of the accepted ones: how many took at most so long and longer than the entry before; ascending, only what is not 0. */
+  readonly latencies: readonly (readonly [upToMs: number, orders: number])[];
 };
 
 /** The customers: a load generator that keeps its own record, outside of what is tested. Times are wall clock. */
 export type Workload = {
-  /** Idempotent: a run of that name that goes on already is left alone. */
+  /** Idempotent: a run of that name that goes on already, or has gone on, is left alone. */
   readonly start: (run: {
     readonly name: string;
     readonly ratePerSecond: number;
     readonly seed: number;
   }) => Promise<void>;
-  /** Undefined when there is no such run: its record is lost. */
+  /** The seconds that lie whole in the interval and are over. Undefined when there is no such run: its record is lost. */
   readonly seconds: (name: string, interval: Interval) => Promise<readonly Second[] | undefined>;
   readonly setRate: (name: string, ratePerSecond: number) => Promise<void>;
   /** Places no more orders; resolves when those on their way have ended. */

@@ -7,7 +7,8 @@ export type InvariantId = "I1" | "I2" | "I3" | "I4" | "I5" | "I6" | "I7" | "I8" 
 export type Finding = {
   readonly id: InvariantId;
   readonly name: string;
-  readonly held: boolean;
+  /** `Unknown`: what it is about could not be read; never taken for held. */
+  readonly held: "True" | "False" | "Unknown";
   /** How many things were looked at. */
   readonly examined: number;
   readonly violations: number;
@@ -15,7 +16,7 @@ export type Finding = {
   readonly examples: readonly string[];
 };
 
-/** `Inconclusive`: there was too little to judge. Failed outweighs it. */
+/** `Inconclusive`: there was too little to judge, or an invariant is unknown. Failed outweighs it. */
 export type Verdict = {
   readonly verdict: "Passed" | "Failed" | "Inconclusive";
   readonly findings: readonly Finding[];
@@ -43,9 +44,12 @@ export function judge(history: readonly Operation[], world: World): Verdict {
     orderPerAggregate(world),
     readYourOrder(history, acknowledged),
   ];
-  const hasFailed = findings.some(({ held }) => !held);
-  const verdict = hasFailed ? "Failed" : acknowledged.size === 0 ? "Inconclusive" : "Passed";
-  return { verdict, findings, accepted: acknowledged.size };
+  return { verdict: verdictOf(findings, acknowledged.size), findings, accepted: acknowledged.size };
+}
+
+function verdictOf(findings: readonly Finding[], accepted: number): Verdict["verdict"] {
+  if (findings.some(({ held }) => held === "False")) return "Failed";
+  return accepted === 0 || findings.some(({ held }) => held === "Unknown") ? "Inconclusive" : "Passed";
 }
 
 /** Order id to when the client first knew that it is accepted. */
@@ -215,7 +219,7 @@ function finding(id: InvariantId, name: string, examined: number, problems: read
   return {
     id,
     name,
-    held: problems.length === 0,
+    held: problems.length === 0 ? "True" : "False",
     examined,
     violations: problems.length,
     examples: problems.slice(0, MAX_EXAMPLES),

@@ -1,10 +1,14 @@
 /** A verdict as a table. Pure; colours only when asked for. */
 import type { Verdict } from "./invariants.ts";
 
+/** Text and colour. */
+const MARKS = { True: ["held    ", 32], False: ["VIOLATED", 31], Unknown: ["unknown ", 33] } as const;
+
 export function renderVerdict({ verdict, findings, accepted }: Verdict, isColoured: boolean): string {
   const paint = (text: string, code: number) => (isColoured ? `\u001b[${code}m${text}\u001b[0m` : text);
   const rows = findings.map(({ id, name, held, examined, violations }) => {
-    const mark = held ? paint("held    ", 32) : paint("VIOLATED", 31);
+    const [word, code] = MARKS[held];
+    const mark = paint(word, code);
     return `  ${id.padEnd(4)} ${name.padEnd(32)} ${mark} ${String(examined).padStart(9)} ${String(violations).padStart(11)}`;
   });
   const examples = findings.flatMap(({ id, examples: found }) => found.map((example) => `  ${id}: ${example}`));
