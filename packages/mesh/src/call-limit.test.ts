@@ -5,7 +5,7 @@ import { ManualClock } from "./manual-clock.ts";
 
 const newLimit = () => {
   const clock = new ManualClock();
-  return { clock, limit: new CallLimit(clock, () => ({ inFlight: 1, queued: 2 })) };
+  return { clock, limit: new CallLimit(clock, () => ({ inFlight: 1, queued: 2, maxWaitMs: 500 })) };
 };
 
 test("calls beyond the limit wait in their order", async () => {
@@ -31,6 +31,17 @@ test("a full queue refuses at once", async () => {
   limit.leave();
   limit.leave();
   await Promise.all(waiting);
+});
+
+test("a call that has waited for as long as the policy lets it is refused", async () => {
+  const { limit, clock } = newLimit();
+  limit.tryEnter();
+  const refused = assert.rejects(limit.wait(1_000, undefined), { kind: "exhausted", reason: "TOO_MANY_CALLS" });
+  await clock.advance(499);
+  assert.equal(limit.queued, 1);
+  await clock.advance(1);
+  await refused;
+  assert.equal(limit.queued, 0);
 });
 
 test("who waited too long or was cancelled takes no place", async () => {

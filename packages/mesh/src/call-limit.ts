@@ -1,10 +1,15 @@
-/** Bounds the calls to one service: so many at a time, so many waiting, and a refusal at once beyond. */
+/** Bounds the calls to one service: so many at a time, so many waiting for so long, and a refusal at once beyond. */
 import type { Clock } from "./clock.ts";
 import { MeshError } from "./errors.ts";
 
-export type CallLimitPolicy = { readonly inFlight: number; readonly queued: number };
+export type CallLimitPolicy = {
+  readonly inFlight: number;
+  readonly queued: number;
+  /** A call whose turn has not come by then is refused: what waits longer only makes everybody late. */
+  readonly maxWaitMs: number;
+};
 
-export const CALL_LIMIT: CallLimitPolicy = { inFlight: 1_024, queued: 1_024 };
+export const CALL_LIMIT: CallLimitPolicy = { inFlight: 1_024, queued: 1_024, maxWaitMs: 100 };
 
 export class CallLimit {
   readonly #clock: Clock;
@@ -36,7 +41,8 @@ export class CallLimit {
 
   /** Resolves when it is this call's turn. @throws MeshError exhausted TOO_MANY_CALLS, deadline DEADLINE_EXCEEDED, cancelled CALL_CANCELLED */
   async wait(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
-    if (this.#queue.size >= this.#policy().queued)
+    const { queued, maxWaitMs } = this.#policy();
+    if (this.#queue.size >= queued)
       throw new MeshError("exhausted", "TOO_MANY_CALLS", "too many calls to this service wait already");
     const turn = new AbortController();
     let isMine = false;
@@ -45,11 +51,17 @@ export class CallLimit {
       turn.abort();
     };
     this.#queue.add(enter);
-    await this.#clock.sleep(timeoutMs, signal === undefined ? turn.signal : AbortSignal.any([turn.signal, signal]));
+    const waitMs = Math.min(timeoutMs, maxWaitMs);
+    const over = signal === undefined ? turn.signal : AbortSignal.any([turn.signal, signal]);
+    await this.#clock.sleep(waitMs, over);
+    // A process that stood still runs its timers before it reads the answers that make room.
+    await this.#clock.sleep(0, over);
     this.#queue.delete(enter);
     if (isMine) return;
     if (signal?.aborted) throw new MeshError("cancelled", "CALL_CANCELLED", "the caller cancelled the call");
-    throw new MeshError("deadline", "DEADLINE_EXCEEDED", "the deadline passed before it was the call's turn");
+    if (timeoutMs <= maxWaitMs)
+      throw new MeshError("deadline", "DEADLINE_EXCEEDED", "the deadline passed before it was the call's turn");
+    throw new MeshError("exhausted", "TOO_MANY_CALLS", `it was not the call's turn within ${maxWaitMs} ms`);
   }
 
   /** Hands its place to the first in the queue. */

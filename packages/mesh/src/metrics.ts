@@ -6,6 +6,8 @@ import type { Clock } from "./clock.ts";
 /** Bucket bounds in seconds: those of the semantic conventions for RPC, and two below for calls that take about a millisecond. */
 export const RPC_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
 
+const QUEUE_BUCKETS_S = [0.001, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 1];
+
 export type StoreMetrics = {
   readonly resyncs: Counter<"reason">;
   /** Prefix to the monotonic time of its last listing or event, in milliseconds. */
@@ -25,6 +27,7 @@ export type MeshMetrics = StoreMetrics &
     readonly retriesRefused: Counter<"server_address">;
     readonly ejections: Counter<"server_address">;
     readonly callsRefused: Counter<"server_address">;
+    readonly queueWait: Histogram<"server_address">;
     readonly mirrored: Counter<"server_address" | "result">;
     readonly callsShed: Counter<"cause">;
     readonly shedShare: Gauge;
@@ -167,7 +170,7 @@ function createServerMetrics(registry: Registry): ServerMetrics {
 
 type CallMetrics = Pick<
   MeshMetrics,
-  "calls" | "attempts" | "retries" | "retriesRefused" | "ejections" | "callsRefused" | "mirrored"
+  "calls" | "attempts" | "retries" | "retriesRefused" | "ejections" | "callsRefused" | "queueWait" | "mirrored"
 >;
 
 function createCallMetrics(registry: Registry): CallMetrics {
@@ -201,8 +204,15 @@ function createCallMetrics(registry: Registry): CallMetrics {
     }),
     callsRefused: new Counter({
       name: "mesh_client_calls_refused_total",
-      help: "Calls that failed at once because too many to their service were waiting, or came too fast",
+      help: "Calls that were refused because too many to their service were waiting, or came too fast",
       labelNames: ["server_address"],
+      registers,
+    }),
+    queueWait: new Histogram({
+      name: "mesh_client_queue_wait_seconds",
+      help: "How long calls waited for their turn that came while as many as allowed were under way",
+      labelNames: ["server_address"],
+      buckets: QUEUE_BUCKETS_S,
       registers,
     }),
     mirrored: new Counter({

@@ -69,9 +69,14 @@ const document = z.strictObject({
     .partial()
     .optional(),
   limits: z
-    .strictObject({ inFlight: z.int().min(1).max(100_000), queued: z.int().min(0).max(100_000) })
+    .strictObject({
+      inFlight: z.int().min(1).max(100_000),
+      queued: z.int().min(0).max(100_000),
+      maxWaitMs: milliseconds(1, 30_000).describe("Calls that have waited for so long are refused"),
+    })
     .partial()
-    .optional(),
+    .optional()
+    .describe("Calls of one client process at a time, and those that wait for their turn"),
   rateLimit: rateLimit.optional().describe("Calls of one client process; more fail at once"),
   server: z
     .strictObject({

@@ -6,7 +6,7 @@ import type { Connect } from "./connection.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { EndpointHealth, type Outcome } from "./endpoint-health.ts";
 import type { EndpointTable } from "./endpoint-table.ts";
-import { MeshError } from "./errors.ts";
+import { isKind, MeshError } from "./errors.ts";
 import { type FaultRule, faultFor } from "./fault-rule.ts";
 import type { IdentitySource } from "./identity.ts";
 import type { MeshMetrics } from "./metrics.ts";
@@ -97,13 +97,9 @@ export class Target {
 
   /** Runs a call when it is its turn. @throws MeshError exhausted TOO_MANY_CALLS, RATE_LIMITED and what `work` throws */
   async admit<T>(timeoutMs: number, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
-    const { clock, metrics } = this.dependencies;
+    const { clock } = this.dependencies;
     this.#checkRate();
-    if (!this.#limit.tryEnter())
-      await this.#limit.wait(timeoutMs, signal).catch((error) => {
-        metrics.callsRefused.inc({ server_address: this.service });
-        throw error;
-      });
+    if (!this.#limit.tryEnter()) await this.#queue(timeoutMs, signal);
     this.#budget.countCall(clock.nowMs());
     try {
       return await work();
@@ -171,6 +167,20 @@ export class Target {
     const { inFlight, queued } = this.#limit;
     const connections = [...this.#peers.values()].map((peer) => peer.debug(nowMs));
     return { service: this.service, inFlight, queued, connections };
+  }
+
+  async #queue(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const { clock, metrics } = this.dependencies;
+    const labels = { server_address: this.service };
+    const startedMs = clock.nowMs();
+    try {
+      await this.#limit.wait(timeoutMs, signal);
+    } catch (error) {
+      if (isKind(error, "exhausted")) metrics.callsRefused.inc(labels);
+      throw error;
+    } finally {
+      metrics.queueWait.observe(labels, (clock.nowMs() - startedMs) / 1_000);
+    }
   }
 
   #checkRate(): void {

@@ -38,7 +38,7 @@ export function newMesh(t: TestContext, connect: Connect = connectHttp2) {
   const remove = (instance: string) => store.delete(endpointKey("/mesh", { service: "echo", instance }));
   const connections = () =>
     (mesh.debug() as { targets: { connections: ConnectionFacts[] }[] }).targets.flatMap((target) => target.connections);
-  return { mesh, client: mesh.client(ECHO, "echo"), store, add, remove, connections };
+  return { mesh, client: mesh.client(ECHO, "echo"), store, registry, add, remove, connections };
 }
 
 export async function serve(t: TestContext, behaviour: Parameters<typeof serveEcho>[0] = {}): Promise<EchoServer> {
