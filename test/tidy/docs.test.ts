@@ -1,6 +1,7 @@
 /** Ties docs/errors.md, docs/telemetry.md and docs/config.md to the code, in both directions. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { clusterFiles } from "./generated-crd.ts";
 import { findMetrics, findReasons, renderConfig, renderTelemetry } from "./generated-docs.ts";
 import { listFiles } from "./sources.ts";
 
@@ -41,4 +42,9 @@ test("every metric has a name, a help text and an ending that tells its unit", (
 
 test("docs/config.md is what the settings tables say", async () => {
   assert.equal(textOf("docs/config.md"), await renderConfig(), "run `make gen`");
+});
+
+test("the experiments' CRD is what the schema says, and the chart has the same files as k8s/", () => {
+  for (const [path, text] of Object.entries(clusterFiles()))
+    assert.equal(textOf(path), text, `${path}: run \`make gen\``);
 });

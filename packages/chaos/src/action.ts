@@ -45,7 +45,6 @@ export const ACTIONS = {
         .optional()
         .describe("Error instead of an attempt"),
     })
-    .refine(({ delayMs, abort }) => delayMs !== undefined || abort !== undefined, "needs delayMs or abort")
     .describe("Calls to the targets' service wait or fail"),
   Partition: z
     .strictObject({

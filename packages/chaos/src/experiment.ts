@@ -1,6 +1,7 @@
 /** The resource: what a user writes. The one schema from which the CRD comes and by which a file is checked. Pure. */
 import { z } from "zod";
-import { ACTION_TYPES, ACTIONS, type Action, memberOf } from "./action.ts";
+import { ACTION_TYPES, ACTIONS, type Action, type ActionOf, memberOf } from "./action.ts";
+import { MAX_TARGETS } from "./status-schema.ts";
 
 export const API_VERSION = "chaos.ordermesh.dev/v1alpha1";
 export const KIND = "ChaosExperiment";
@@ -24,8 +25,14 @@ export const PHASES_OF_LOAD = ["Before", "During", "After"] as const;
 export const WORKLOAD_MEASURES = ["SuccessMilli", "P99Milliseconds", "AcceptedPerSecondMilli"] as const;
 
 const seconds = (min: number, max: number) => z.int().min(min).max(max);
-const name = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "must be a lower-case name");
-const labelKey = z.string().min(1).max(317);
+const name = z
+  .string()
+  .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "must be a lower-case name")
+  .max(63);
+/** As Kubernetes has them; what is longer or stranger could not label anything. */
+const LABEL_KEY = "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
+const labelValue = z.string().regex(/^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/, "must be a label's value");
+const MAX_LABELS = 16;
 const thresholdMilli = z.int().min(-1_000_000_000_000).max(1_000_000_000_000);
 const OPERATORS = ["GreaterOrEqual", "LessOrEqual", "Less", "Greater"] as const;
 
@@ -58,7 +65,7 @@ const stopCondition = z.strictObject({ name, ...measure, consecutive: z.int().mi
 
 const target = z.strictObject({
   selector: z.strictObject({
-    matchLabels: z.record(labelKey, z.string().min(1).max(63)),
+    matchLabels: z.record(z.string(), labelValue.max(63)).meta({ maxProperties: MAX_LABELS }),
   }),
   maxTargets: z.int().min(1).max(50).describe("At most so many; the smaller bound wins"),
   maxPercent: z.int().min(1).max(100).describe("Of the ready ones that match"),
@@ -130,6 +137,15 @@ export const RULES: readonly Rule[] = [
     holds: (spec) => Object.keys(spec.target.selector.matchLabels).length > 0,
   },
   {
+    field: "target.selector.matchLabels",
+    message: `must have at most ${MAX_LABELS} labels with Kubernetes' names`,
+    cel: `self.target.selector.matchLabels.all(key, key.matches('${LABEL_KEY}'))`,
+    holds: ({ target: { selector } }) => {
+      const keys = Object.keys(selector.matchLabels);
+      return keys.length <= MAX_LABELS && keys.every((key) => new RegExp(LABEL_KEY).test(key));
+    },
+  },
+  {
     field: "action",
     message: "must have the member that its type names, and no other",
     cel: ACTION_TYPES.map((type) => `(self.action.type == '${type}') == has(self.action.${memberOf(type)})`).join(
@@ -137,16 +153,36 @@ export const RULES: readonly Rule[] = [
     ),
     holds: (spec) => membersOf(spec).join() === memberOf(spec.action.type),
   },
-  ...(["podKill", "terminateConnections", "revokeLeases", "rebalanceStorm", "renewCertificates"] as const).map(
-    (member): Rule => ({
-      field: `action.${member}`,
-      message: "has more rounds than fit into durationSeconds",
-      cel: `!has(self.action.${member}) || (self.action.${member}.times - 1) * self.action.${member}.everySeconds < self.durationSeconds`,
-      holds: (spec) => {
-        const rounds = membersIn(spec)[member] as { times: number; everySeconds: number } | undefined;
-        return rounds === undefined || (rounds.times - 1) * rounds.everySeconds < spec.durationSeconds;
-      },
-    }),
+  {
+    field: "action.meshFault",
+    message: "needs delayMs or abort",
+    cel: "!has(self.action.meshFault) || has(self.action.meshFault.delayMs) || has(self.action.meshFault.abort)",
+    holds: (spec) => {
+      const fault = membersIn(spec).meshFault as ActionOf<"MeshFault"> | undefined;
+      return fault === undefined || fault.delayMs !== undefined || fault.abort !== undefined;
+    },
+  },
+  ...(["podKill", "terminateConnections", "revokeLeases", "rebalanceStorm", "renewCertificates"] as const).flatMap(
+    (member): Rule[] => {
+      const roundsOf = (spec: Parsed) => membersIn(spec)[member] as { times: number; everySeconds: number } | undefined;
+      return [
+        {
+          field: `action.${member}`,
+          message: "has more rounds than fit into durationSeconds",
+          cel: `!has(self.action.${member}) || (self.action.${member}.times - 1) * self.action.${member}.everySeconds < self.durationSeconds`,
+          holds: (spec) => {
+            const rounds = roundsOf(spec);
+            return rounds === undefined || (rounds.times - 1) * rounds.everySeconds < spec.durationSeconds;
+          },
+        },
+        {
+          field: `action.${member}`,
+          message: `has more rounds with maxTargets than the ${MAX_TARGETS} targets that a status holds`,
+          cel: `!has(self.action.${member}) || self.action.${member}.times * self.target.maxTargets <= ${MAX_TARGETS}`,
+          holds: (spec) => (roundsOf(spec)?.times ?? 1) * spec.target.maxTargets <= MAX_TARGETS,
+        },
+      ];
+    },
   ),
   ...(["steadyState", "stopConditions"] as const).flatMap((list): Rule[] => [
     {
