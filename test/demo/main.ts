@@ -10,6 +10,7 @@ import { seeded } from "@ordermesh/mesh/seeded";
 import { Counters } from "../harness/counters.ts";
 import { CALL_FAULTS, putFaults } from "../harness/faults.ts";
 import { startTestSystem } from "../harness/test-system.ts";
+import { BUGS, bugOf } from "../oracle/bugs.ts";
 import { runDemo, type Target } from "./demo.ts";
 import { planKills } from "./kill-plan.ts";
 
@@ -18,14 +19,6 @@ type DemoTarget = Target & { readonly adminUrls: readonly string[] };
 const FAULTS_LIFE_MS = 600_000;
 /** As many renewals as a certificate of this run outlives. */
 const RENEWALS_PER_LIFETIME = 3;
-
-const BUGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  "inbox-outside-transaction": {
-    notification: "services/notification/test/main-with-bug.ts inbox-outside-transaction",
-  },
-  "auto-commit": { notification: "services/notification/test/main-with-bug.ts auto-commit" },
-  "random-charge-key": { payment: "services/payment/test/main-with-bug.ts" },
-};
 
 const HELP = `Usage: make demo ARGS="[options]"
 
@@ -38,7 +31,7 @@ at its worst moment, and Kafka and etcd once each, waits until nothing is on its
   --join        load and judge the system that \`make start\` runs; nothing is killed
   --faults      one call of twenty fails and one waits for 100 ms, by fault rules in etcd
   --renew S     renew all certificates every S seconds (default 1200)
-  --bug NAME    plant a bug that must be found: ${Object.keys(BUGS).join(", ")}
+  --bug NAME    plant a bug that must be found: ${BUGS.map(({ name }) => name).join(", ")}
   --help        this text
 
 Exit codes: 0 Passed, 1 Failed, 2 Inconclusive, 3 wrong use. The record is kept under .cache/runs/demo/.
@@ -63,7 +56,7 @@ const isWrong =
   !(orders >= 1) ||
   !(rate > 0) ||
   !Number.isInteger(seed) ||
-  (values.bug !== undefined && BUGS[values.bug] === undefined);
+  (values.bug !== undefined && bugOf(values.bug) === undefined);
 if (values.help) process.stdout.write(HELP);
 else if (isWrong) {
   process.stderr.write(HELP);
@@ -103,12 +96,12 @@ async function demo(): Promise<number> {
 }
 
 async function startOwn(name: string): Promise<DemoTarget> {
-  const entries = BUGS[values.bug ?? ""] ?? {};
+  const { entries = {}, envOf = {} } = bugOf(values.bug ?? "") ?? {};
   const certificates =
     renewS === undefined
       ? {}
       : { certificates: { lifetimeMs: renewS * RENEWALS_PER_LIFETIME * 1_000, renewEveryMs: renewS * 1_000 } };
-  const system = await startTestSystem(name, { progress: progressTo(process.stdout), entries, ...certificates });
+  const system = await startTestSystem(name, { progress: progressTo(process.stdout), entries, envOf, ...certificates });
   process.stdout.write(`Logs: ${system.logDir}\n`);
   return targetOf(system.state, system);
 }

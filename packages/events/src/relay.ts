@@ -34,7 +34,7 @@ export type RelayOptions = {
   readonly signal: AbortSignal;
 };
 
-type Row = {
+export type Row = {
   id: bigint;
   epoch: bigint;
   event_id: string;
@@ -76,11 +76,14 @@ const PRUNE = sql(
      ORDER BY published_at LIMIT ${PRUNE_BATCH}) RETURNING 1`,
 );
 
+/** Sends what waits, once; resolves with how many rows it saw. */
+export type RelayRound = (options: RelayOptions) => Promise<number>;
+
 /** Runs until `signal` aborts; resolves when the last batch is done or Kafka has had its time for it. */
-export async function runRelay(options: RelayOptions): Promise<void> {
+export async function runRelay(options: RelayOptions, round: RelayRound = relayBatch): Promise<void> {
   const { clock, signal } = options;
   const chores = [
-    relayUntilStopped(options),
+    relayUntilStopped(options, round),
     repeat(MEASURE_EVERY_MS, options, () => measure(options)),
     repeat(PRUNE_EVERY_MS, options, () => prune(options)),
   ];
@@ -90,14 +93,14 @@ export async function runRelay(options: RelayOptions): Promise<void> {
   enough.abort();
 }
 
-async function relayUntilStopped(options: RelayOptions): Promise<void> {
+async function relayUntilStopped(options: RelayOptions, round: RelayRound): Promise<void> {
   const { db, clock, signal, log, metrics } = options;
   const wakeup = new Wakeup(clock);
   db.listen(OUTBOX_CHANNEL, () => wakeup.wake());
   let pauseMs = MIN_PAUSE_MS;
   while (!signal.aborted) {
     try {
-      const sent = await relayBatch(options);
+      const sent = await round(options);
       pauseMs = MIN_PAUSE_MS;
       if (sent < BATCH) await wakeup.wait(IDLE_POLL_MS, signal);
     } catch (error) {
@@ -109,7 +112,7 @@ async function relayUntilStopped(options: RelayOptions): Promise<void> {
   }
 }
 
-/** One round; resolves with how many rows it saw. */
+/** The one right round: one relay at a time, and every row that waits. */
 export async function relayBatch(options: RelayOptions): Promise<number> {
   const { db, holder, chunk, metrics } = options;
   const rows = await db.query<Row>(TAKE, holder, BATCH);
@@ -150,7 +153,7 @@ async function publish(rows: readonly Row[], options: RelayOptions): Promise<rea
   }
 }
 
-function toEvent(row: Row): OutboundEvent {
+export function toEvent(row: Row): OutboundEvent {
   const { event_id: id, topic, key, type, source, sequence, traceparent, data } = row;
   return { id, topic, key, type, source, sequence, timeMs: Number(row.time_ms), traceparent, data };
 }

@@ -9,6 +9,7 @@ import { IdentityFiles } from "@ordermesh/mesh/identity-files";
 import { Mesh } from "@ordermesh/mesh/mesh";
 import type { IdentityMetrics } from "@ordermesh/mesh/metrics";
 import type { RecordSpan } from "@ordermesh/mesh/span";
+import type { Store } from "@ordermesh/mesh/store";
 import { startAdmin } from "./admin.ts";
 import type { BASE_SETTINGS } from "./base-settings.ts";
 import { ConfigError, loadConfig, type Settings, type Values } from "./config.ts";
@@ -45,6 +46,8 @@ export type ServiceDefinition<S extends Settings & typeof BASE_SETTINGS> = {
   readonly settings: S;
   /** Builds the service; resolves with what it serves over gRPC. May take as long as its dependencies take to come up. */
   readonly start: (context: ServiceContext<S>) => Promise<readonly GrpcService[]>;
+  /** What the mesh sees of etcd; etcd itself unless a test plants a bug. */
+  readonly viewOf?: (etcd: Store) => Store;
 };
 
 /** Runs a service until a signal ends it. Exit codes: 0 clean, 1 failed, 2 bad configuration, 3 forced. */
@@ -67,7 +70,9 @@ export async function runService<S extends Settings & typeof BASE_SETTINGS>(
   const clock = systemClock;
   const lifecycle = new Lifecycle(clock, log, fail);
   const tracing = await openTracingIfAsked(definition.name, instance, config);
-  const mesh = openMesh(definition.name, instance, config, { log, metrics, clock, recordSpan: tracing?.record });
+  const { viewOf = (etcd: Store) => etcd } = definition;
+  const recordSpan = tracing?.record;
+  const mesh = openMesh(definition.name, instance, config, { log, metrics, clock, recordSpan, viewOf });
   const context: ServiceContext<S> = {
     config,
     log,
@@ -76,7 +81,7 @@ export async function runService<S extends Settings & typeof BASE_SETTINGS>(
     random: Math.random,
     mesh,
     lifecycle,
-    recordSpan: tracing?.record,
+    recordSpan,
   };
   lifecycle.onClose("tracing", async () => tracing?.close());
   lifecycle.onClose("mesh", async () => mesh.close());
@@ -164,12 +169,19 @@ function newMesh(
     metrics,
     clock,
     recordSpan,
-  }: { log: Logger; metrics: Metrics; clock: Clock; recordSpan: RecordSpan | undefined },
+    viewOf,
+  }: {
+    log: Logger;
+    metrics: Metrics;
+    clock: Clock;
+    recordSpan: RecordSpan | undefined;
+    viewOf: (etcd: Store) => Store;
+  },
 ): Mesh {
   const random = Math.random;
   return new Mesh({
     connectStore: (meshMetrics) =>
-      connectEtcd({ endpoints: config.etcdEndpoints, clock, random, log, metrics: meshMetrics }),
+      viewOf(connectEtcd({ endpoints: config.etcdEndpoints, clock, random, log, metrics: meshMetrics })),
     prefix: config.etcdPrefix,
     service,
     instance,

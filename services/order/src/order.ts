@@ -14,6 +14,7 @@ import type { ServiceContext } from "@ordermesh/runtime/service";
 import { Catalog } from "./catalog.ts";
 import type { SETTINGS } from "./config.ts";
 import { createOrderMetrics, type OrderMetrics } from "./metrics.ts";
+import type { SagaRules } from "./saga.ts";
 import { SagaRunner } from "./saga-runner.ts";
 import { orderService } from "./server.ts";
 import { shipmentHandler } from "./shipments.ts";
@@ -23,14 +24,24 @@ import { OrderWatch } from "./watch.ts";
 const MEASURE_EVERY_MS = 2_000;
 const PRUNE_EVERY_ROUNDS = 30;
 
-export async function startOrder(context: ServiceContext<typeof SETTINGS>) {
+/** Parameters only so that tests can plant bugs. */
+type Policies = {
+  readonly openStore?: (db: Db, leaseMs: number, bus: KafkaBus) => OrderStore;
+  readonly rules?: SagaRules;
+};
+
+export async function startOrder(
+  context: ServiceContext<typeof SETTINGS>,
+  { openStore = (db, leaseMs) => new OrderStore(db, leaseMs), rules }: Policies = {},
+) {
   const { config, log, metrics, clock, random, mesh, lifecycle } = context;
   const { postgresUrl: url, postgresPoolSize: poolSize } = config;
   const migration = { url, clock, log, signal: lifecycle.stopping };
   await migrate({ ...migration, dir: EVENTS_MIGRATIONS, table: EVENTS_TABLE });
   await migrate({ ...migration, dir: new URL("../migrations/", import.meta.url), table: "order_migrations" });
   const db = new Db({ url, poolSize, log, metrics, clock, random });
-  const store = new OrderStore(db, config.sagaLeaseMs);
+  const bus = new KafkaBus({ ...kafkaAccess(config), clientId: "order", log, clock });
+  const store = openStore(db, config.sagaLeaseMs, bus);
   const orderMetrics = createOrderMetrics(metrics.registry);
   const inventory = mesh.client(InventoryServiceDefinition, "inventory");
   const payment = mesh.client(PaymentServiceDefinition, "payment");
@@ -43,12 +54,12 @@ export async function startOrder(context: ServiceContext<typeof SETTINGS>) {
     metrics: orderMetrics,
     clock,
     random,
+    ...(rules === undefined ? {} : { rules }),
   });
   const watch = new OrderWatch(clock);
   watch.listen(db);
 
   const eventMetrics = createEventMetrics(metrics.registry);
-  const bus = new KafkaBus({ ...kafkaAccess(config), clientId: "order", log, clock });
   const common = { db, bus, log, metrics: eventMetrics, clock, random, signal: lifecycle.stopping };
   const relaying = runRelay({ ...common, holder: config.instance || crypto.randomUUID(), chunk: config.relayChunk });
   const onFatal = (error: Error) => lifecycle.fail(error);

@@ -18,6 +18,7 @@ import {
   next,
   reasonOf,
   type SagaInput,
+  type SagaRules,
   type Step,
   stepOf,
 } from "./saga.ts";
@@ -31,6 +32,7 @@ const STEP_TIMEOUT_MS: Readonly<Record<Step, number>> = {
   refund: 3_500,
   release: 1_500,
 };
+const SAGA_RULES: SagaRules = { next, inputOfFailure };
 const MIN_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5_000;
 const RECOVERY_POLL_MS = 250;
@@ -45,6 +47,8 @@ export type RunnerOptions = {
   readonly metrics: OrderMetrics;
   readonly clock: Clock;
   readonly random: Random;
+  /** Those of saga.ts, unless a test plants a bug. */
+  readonly rules?: SagaRules;
 };
 
 export class SagaRunner {
@@ -124,7 +128,7 @@ export class SagaRunner {
 
   /** What the step's outcome says; undefined when it says nothing. */
   async #attempt(row: OrderRow, step: Step): Promise<SagaInput | undefined> {
-    const { log, metrics } = this.#options;
+    const { log, metrics, rules = SAGA_RULES } = this.#options;
     const stopTimer = metrics.steps.startTimer({ step });
     try {
       await this.#call(row, step);
@@ -132,7 +136,7 @@ export class SagaRunner {
       await failpoint(AFTER_STEP[step]);
       return done(step);
     } catch (error) {
-      const input = inputOfFailure(step, error);
+      const input = rules.inputOfFailure(step, error);
       stopTimer({ result: input ?? "unknown" });
       if (input === "DECLINED") await failpoint("saga.declined");
       if (input === "STEP_IMPOSSIBLE") log.error({ err: error, "saga.step": step }, "saga step is impossible");
@@ -167,8 +171,8 @@ export class SagaRunner {
   }
 
   async #transition(row: OrderRow, input: SagaInput): Promise<OrderRow | undefined> {
-    const { store, clock, metrics, log } = this.#options;
-    const to = next(row.state, input);
+    const { store, clock, metrics, log, rules = SAGA_RULES } = this.#options;
+    const to = rules.next(row.state, input);
     if (to === undefined) throw new Error(`${input} has no meaning in ${row.state}`);
     const reason = reasonOf(input);
     const event = toEvent(row, to, reason, newId(clock.wallMs()), clock.wallMs());

@@ -84,6 +84,9 @@ export function next(state: SagaState, input: SagaInput): SagaState | undefined 
   return TRANSITIONS[state][input];
 }
 
+/** What decides an order's way: what follows from what, and what a failed step says. */
+export type SagaRules = { readonly next: typeof next; readonly inputOfFailure: typeof inputOfFailure };
+
 /** What to do in a state; undefined when nothing is left to do. */
 export function stepOf(state: SagaState): Step | undefined {
   return STEPS[state];

@@ -3,7 +3,7 @@ import { startConsumer } from "@ordermesh/events/consumer";
 import { KafkaBus } from "@ordermesh/events/kafka";
 import { createEventMetrics } from "@ordermesh/events/metrics";
 import { EVENTS_MIGRATIONS, EVENTS_TABLE } from "@ordermesh/events/outbox";
-import { runRelay } from "@ordermesh/events/relay";
+import { type RelayRound, relayBatch, runRelay } from "@ordermesh/events/relay";
 import { kafkaAccess } from "@ordermesh/events/settings";
 import { TOPICS } from "@ordermesh/events/topics";
 import { migrate } from "@ordermesh/runtime/migrate";
@@ -15,7 +15,8 @@ import { Shipments } from "./shipments.ts";
 
 const DISPATCH_POLL_MS = 250;
 
-export async function startShipping(context: ServiceContext<typeof SETTINGS>) {
+/** `relayRound` is a parameter only so that tests can plant the bugs of another relay. */
+export async function startShipping(context: ServiceContext<typeof SETTINGS>, relayRound: RelayRound = relayBatch) {
   const { config, log, metrics, clock, random, lifecycle } = context;
   const { postgresUrl: url, postgresPoolSize: poolSize, carrierDelayMs } = config;
   const migration = { url, clock, log, signal: lifecycle.stopping };
@@ -27,7 +28,8 @@ export async function startShipping(context: ServiceContext<typeof SETTINGS>) {
   const eventMetrics = createEventMetrics(metrics.registry);
   const bus = new KafkaBus({ ...kafkaAccess(config), clientId: "shipping", log, clock });
   const common = { db, bus, log, metrics: eventMetrics, clock, random, signal: lifecycle.stopping };
-  const relaying = runRelay({ ...common, holder: config.instance || crypto.randomUUID(), chunk: config.relayChunk });
+  const holder = config.instance || crypto.randomUUID();
+  const relaying = runRelay({ ...common, holder, chunk: config.relayChunk }, relayRound);
   const onFatal = (error: Error) => lifecycle.fail(error);
   const handle = (...batch: Parameters<Shipments["create"]>) => shipments.create(...batch);
   startConsumer({ ...common, group: "shipping", topics: [TOPICS.orders], handle, onFatal });
