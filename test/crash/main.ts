@@ -6,6 +6,7 @@ import { progressTo } from "@ordermesh/local/progress";
 import { ROOT } from "@ordermesh/local/system";
 import { seeded } from "@ordermesh/mesh/seeded";
 import { Customer } from "../harness/customer.ts";
+import { toJunit } from "../harness/junit.ts";
 import { CASES, type Case, nameOf } from "./matrix.ts";
 import { type CaseResult, runCase } from "./run-case.ts";
 import { startCrashSystem } from "./system.ts";
@@ -71,22 +72,13 @@ function report(results: readonly CaseResult[], planned: number, seconds: number
   const failed = results.filter(({ problem }) => problem !== undefined);
   const points = new Set(results.filter(({ problem }) => problem === undefined).map(({ name }) => name.split(" ")[0]));
   writeFileSync(join(dir, "results.json"), `${JSON.stringify(results, null, 2)}\n`);
-  writeFileSync(join(dir, "junit.xml"), toJunit(results));
+  writeFileSync(join(dir, "junit.xml"), toJunit("crash", results));
   process.stdout.write(
     `\n${points.size} points reached and green; ${results.length} of ${planned} cases in ${seconds.toFixed(0)} s\n`,
   );
   process.stdout.write(
     `${results.length - failed.length} passed, ${failed.length + planned - results.length} failed\n`,
   );
-}
-
-function toJunit(results: readonly CaseResult[]): string {
-  const quote = (text: string) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
-  const cases = results.map(({ name, seconds, problem }) => {
-    const failure = problem === undefined ? "" : `<failure message="${quote(problem)}"/>`;
-    return `  <testcase name="${quote(name)}" time="${seconds.toFixed(3)}">${failure}</testcase>`;
-  });
-  return `<testsuite name="crash" tests="${results.length}">\n${cases.join("\n")}\n</testsuite>\n`;
 }
 
 function sample(cases: readonly Case[], count: number, seed: number): Case[] {
