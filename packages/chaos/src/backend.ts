@@ -37,7 +37,10 @@ export type InjectContext = {
   readonly expiresAtMs: number;
 };
 
-/** Where faults are injected. Everything is idempotent; `heal` is safe on what was never injected, and absence is success. */
+/**
+ * Where faults are injected. Everything is idempotent: one target in one round is injected once, however often it is asked for, as
+ * a crash may come between the act and its record. `heal` is safe on what was never injected, and absence is success.
+ */
 export type Backend = {
   readonly name: "cluster" | "process";
   /** What the action needs that is not here, as one sentence; undefined when it can be done. */
@@ -53,9 +56,12 @@ export type Backend = {
   readonly isHealed: (target: TargetStatus, context: InjectContext) => Promise<boolean>;
   /** Removes all that carries the experiment's uid, whatever the status says; resolves with how many things there were. */
   readonly sweep: (experimentUid: string) => Promise<number>;
-  /** Begins to collect what proves that the fault bites; called before the first injection, and again after a restart. */
+  /** Begins to collect what proves that the fault bites. Called before each injection: nothing happens when it collects already. */
   readonly watchFault: (context: InjectContext) => Promise<void>;
+  /** Asked often while the fault holds and once after the heal; the greatest that was observed counts. */
   readonly evidence: (targets: readonly TargetStatus[], context: InjectContext) => Promise<FaultEvidence>;
+  /** The experiment has ended: what `watchFault` collects can go. */
+  readonly forget: (experimentUid: string) => void;
 };
 
 export type Interval = { readonly fromMs: number; readonly toMs: number };
@@ -83,9 +89,11 @@ export type Workload = {
     readonly ratePerSecond: number;
     readonly seed: number;
   }) => Promise<void>;
-  /** The seconds that lie whole in the interval and are over. Undefined when there is no such run: its record is lost. */
+  /** The seconds that ended in the interval, each once in neighbouring intervals. Undefined when there is no such run: its record is lost. */
   readonly seconds: (name: string, interval: Interval) => Promise<readonly Second[] | undefined>;
   readonly setRate: (name: string, ratePerSecond: number) => Promise<void>;
+  /** One further order, sent so many times at once under one key; resolves with how many of them were answered. */
+  readonly repeat: (name: string, requests: number) => Promise<number>;
   /** Places no more orders; resolves when those on their way have ended. */
   readonly finish: (name: string) => Promise<void>;
   readonly history: (name: string) => Promise<readonly Operation[] | undefined>;
@@ -96,6 +104,22 @@ export type Judge = {
   /** What is still on its way, in words; empty at rest. */
   readonly open: () => Promise<readonly string[]>;
   readonly judge: (history: readonly Operation[]) => Promise<readonly Finding[]>;
+};
+
+/** The stored status is not the one that this visit began with: somebody else acts too. */
+export class StaleStatusError extends Error {
+  override readonly name = "StaleStatusError";
+}
+
+/** Where the status is kept: an API server, a file, memory. */
+export type Store = {
+  /**
+   * Replaces the status that was stored last by this visit, or that its experiment came with.
+   * @throws StaleStatusError when another one is stored; this visit must end
+   */
+  readonly save: (status: ExperimentStatus) => Promise<void>;
+  /** What is stored now; undefined when the experiment is gone. */
+  readonly load: () => Promise<ExperimentStatus | undefined>;
 };
 
 /** A Prometheus, or nothing. Undefined: there is no value (empty, NaN), which is an error and never a pass. */

@@ -4,6 +4,8 @@ import { CONDITION_TYPES, type ExperimentStatus } from "./status.ts";
 
 /** Of all rounds together: a status stays small. */
 export const MAX_TARGETS = 100;
+/** What is still on its way, at most. */
+export const MAX_OPEN = 8;
 
 const word = z.string().max(128);
 const sentence = z.string().max(1_024);
@@ -42,6 +44,8 @@ const check = z.object({
   consecutiveFailures: count,
   errors: count,
   consecutiveErrors: count,
+  lastAt: time.nullable(),
+  lastFailedAt: time.nullable(),
 });
 
 const invariant = z.object({
@@ -74,6 +78,7 @@ export const experimentStatus = z.object({
   injectStartTime: time.optional(),
   healStartTime: time.optional(),
   healedTime: time.optional(),
+  judgeStartTime: time.optional(),
   completionTime: time.optional(),
   stop: z
     .object({
@@ -84,8 +89,10 @@ export const experimentStatus = z.object({
   targets: z.array(target).max(MAX_TARGETS),
   faultEvidence: z.object({ expected: count, observed: count, detail: sentence }).optional(),
   checks: z.array(check).max(48),
+  stopConditions: z.array(check).max(8),
   invariants: z.array(invariant).max(16),
   accepted: z.object({ before: count, during: count, after: count }),
+  drain: z.object({ open: z.array(sentence).max(MAX_OPEN), sinceTime: time }).optional(),
   timeToRecoverSeconds: z.number().min(0).optional(),
   reportRef: z.object({ kind: z.enum(["ConfigMap", "File"]), name: z.string().max(253) }).optional(),
   conditions: z.array(condition).max(16),

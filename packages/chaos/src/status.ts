@@ -67,6 +67,9 @@ export type CheckStatus = {
   readonly consecutiveFailures: number;
   readonly errors: number;
   readonly consecutiveErrors: number;
+  /** RFC 3339, of the last sample and of the last that failed. */
+  readonly lastAt: string | null;
+  readonly lastFailedAt: string | null;
 };
 
 export type InvariantStatus = {
@@ -96,14 +99,21 @@ export type ExperimentStatus = {
   readonly injectStartTime?: string;
   readonly healStartTime?: string;
   readonly healedTime?: string;
+  readonly judgeStartTime?: string;
   readonly completionTime?: string;
   readonly stop?: Stop;
   readonly targets: readonly TargetStatus[];
   readonly faultEvidence?: FaultEvidence;
+  /** One for each check and phase. */
   readonly checks: readonly CheckStatus[];
+  /** Their phase is `During`; a failure is a sample in which the condition to stop was met. */
+  readonly stopConditions: readonly CheckStatus[];
   readonly invariants: readonly InvariantStatus[];
   /** Orders that were accepted in each phase of the load. */
   readonly accepted: { readonly before: number; readonly during: number; readonly after: number };
+  /** What was still on its way when the judge looked, and since when it is exactly this. */
+  readonly drain?: { readonly open: readonly string[]; readonly sinceTime: string };
+  /** From the beginning of the heal until the steady state held for good. */
   readonly timeToRecoverSeconds?: number;
   readonly reportRef?: { readonly kind: "ConfigMap" | "File"; readonly name: string };
   readonly conditions: readonly Condition[];

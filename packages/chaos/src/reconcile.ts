@@ -1,0 +1,63 @@
+/**
+ * The loop of an experiment, level-driven: one visit reads the stored status and the world, does what is due, stores it, and says when
+ * to come again. A visit may end anywhere, and any process may make the next one.
+ */
+
+import { heal, judgeAll, recover } from "./after.ts";
+import type { Experiment } from "./backend.ts";
+import { begin, watchBaseline } from "./before.ts";
+import { unknownConditions } from "./condition.ts";
+import { hold } from "./during.ts";
+import type { ExperimentStatus, Phase } from "./status.ts";
+import { type Ports, Visit } from "./visit.ts";
+
+export type Outcome = {
+  readonly status: ExperimentStatus;
+  /** Undefined: it has ended, and nothing of it is left. */
+  readonly requeueAfterMs: number | undefined;
+};
+
+/** Resolves with how long to wait until the next visit; undefined after the end. */
+type Handler = (visit: Visit) => Promise<number | undefined>;
+
+const HANDLERS: Readonly<Record<Phase, Handler>> = {
+  Pending: begin,
+  Baseline: watchBaseline,
+  Injecting: hold,
+  Running: hold,
+  Healing: heal,
+  HealFailed: heal,
+  Recovering: recover,
+  Judging: judgeAll,
+  Completed: async () => undefined,
+  Aborted: async () => undefined,
+};
+
+/**
+ * Everything is stored when this resolves.
+ * @throws StaleStatusError when somebody else has stored a status meanwhile: read the experiment again
+ */
+export async function reconcile(experiment: Experiment, ports: Ports): Promise<Outcome> {
+  const status = experiment.status ?? firstStatus(experiment, ports.clock.wallMs());
+  const visit = new Visit(experiment, status, ports);
+  const requeueAfterMs = await HANDLERS[status.phase](visit);
+  return { status: visit.status, requeueAfterMs };
+}
+
+function firstStatus({ generation, spec }: Experiment, nowMs: number): ExperimentStatus {
+  const labels = Object.values(spec.target.selector.matchLabels);
+  return {
+    observedGeneration: generation,
+    phase: "Pending",
+    verdict: "",
+    reason: "",
+    message: "",
+    target: labels.join(","),
+    targets: [],
+    checks: [],
+    stopConditions: [],
+    invariants: [],
+    accepted: { before: 0, during: 0, after: 0 },
+    conditions: unknownConditions(generation, nowMs),
+  };
+}
