@@ -1,6 +1,7 @@
-/** Plays a plan against the shop, open loop: an order begins when it is due, whether or not earlier ones are answered. */
-import { setTimeout as sleep } from "node:timers/promises";
+/** The customers: each places an order, asks again when nobody answers, and notes what was said. */
 import type { Operation } from "@ordermesh/judge/history";
+import type { Clock } from "@ordermesh/mesh/clock";
+import type { Arrival } from "./arrivals.ts";
 import type { PlannedOrder } from "./schedule.ts";
 import type { Answer, ShopClient } from "./shop-client.ts";
 
@@ -8,9 +9,10 @@ import type { Answer, ShopClient } from "./shop-client.ts";
 const MAX_TRIES = 12;
 const MIN_PAUSE_MS = 250;
 const MAX_PAUSE_MS = 4_000;
+/** Customers that wait at a time; one more goes away without having asked. */
+const MAX_IN_FLIGHT = 10_000;
 
 export type Counts = {
-  planned: number;
   begun: number;
   acknowledged: number;
   confirmed: number;
@@ -20,18 +22,22 @@ export type Counts = {
   unknown: number;
   retries: number;
   inFlight: number;
+  /** Orders that were not placed, because too many customers were waiting. */
+  skipped: number;
 };
 
 type Options = {
-  readonly client: ShopClient;
-  readonly plan: readonly PlannedOrder[];
+  readonly client: Pick<ShopClient, "place" | "read">;
   readonly record: (operation: Operation) => void;
+  readonly clock: Clock;
+  /** Turns the clock's monotonic time into that of the record. */
+  readonly offsetMs: number;
+  /** Nobody asks again after it has aborted. */
   readonly signal: AbortSignal;
 };
 
 export class Load {
   readonly counts: Counts = {
-    planned: 0,
     begun: 0,
     acknowledged: 0,
     confirmed: 0,
@@ -41,35 +47,56 @@ export class Load {
     unknown: 0,
     retries: 0,
     inFlight: 0,
+    skipped: 0,
   };
-  /** Milliseconds from the intended start to the answer, of the orders that were acknowledged. */
-  readonly latenciesMs: number[] = [];
   readonly #options: Options;
-  #startedMs = 0;
+  readonly #running = new Set<Promise<void>>();
 
   constructor(options: Options) {
     this.#options = options;
-    this.counts.planned = options.plan.length;
   }
 
-  async run(): Promise<void> {
-    const { plan, signal } = this.#options;
-    this.#startedMs = performance.now();
-    const running: Promise<void>[] = [];
-    for (const order of plan) {
-      const waitMs = order.atMs - this.#now();
-      if (waitMs > 1) await sleep(waitMs, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted) break;
-      running.push(this.#place(order));
+  /** Does not wait for an answer. False when too many customers are waiting. */
+  place({ order, dueMs }: Arrival): boolean {
+    if (this.counts.inFlight >= MAX_IN_FLIGHT) {
+      this.counts.skipped += 1;
+      return false;
     }
-    await Promise.all(running);
+    this.counts.begun += 1;
+    this.#track(this.#place(order, dueMs));
+    return true;
   }
 
-  async #place(order: PlannedOrder): Promise<void> {
+  /** One order, `requests` times at once under its key. Resolves with how many were answered, and with which order ids. */
+  async repeat(order: PlannedOrder, requests: number): Promise<{ answered: number; orderIds: string[] }> {
     const { client } = this.#options;
-    this.counts.begun += 1;
+    const ask = async () => {
+      this.#note("place", order.key, { phase: "invoke" });
+      const answer = await client.place(order);
+      this.#note("place", order.key, answer);
+      return answer;
+    };
+    const asking = Promise.all(Array.from({ length: requests }, ask));
+    this.#track(asking.then(() => undefined));
+    const answers = await asking;
+    const answered = answers.filter(({ phase }) => phase === "ok");
+    return { answered: answered.length, orderIds: [...new Set(answered.flatMap(({ orderId }) => orderId ?? []))] };
+  }
+
+  /** Resolves when nobody waits any more. */
+  async untilIdle(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  #track(work: Promise<void>): void {
+    this.#running.add(work);
+    void work.finally(() => this.#running.delete(work));
+  }
+
+  async #place(order: PlannedOrder, dueMs: number): Promise<void> {
+    const { client } = this.#options;
     this.counts.inFlight += 1;
-    const answer = await this.#untilKnown(order);
+    const answer = await this.#untilKnown(order, dueMs);
     this.counts.inFlight -= 1;
     this.#count(answer);
     const { orderId } = answer;
@@ -79,17 +106,15 @@ export class Load {
     if (order.isRead) this.#note("read", order.key, { orderId, ...(await client.read(orderId)) });
   }
 
-  async #untilKnown(order: PlannedOrder): Promise<Answer> {
-    const { client, signal } = this.#options;
+  async #untilKnown(order: PlannedOrder, dueMs: number): Promise<Answer> {
+    const { client, signal, clock } = this.#options;
     for (let tries = 1; ; tries += 1) {
       this.#note("place", order.key, { phase: "invoke" });
       const answer = await client.place(order);
-      const latencyMs = this.#now() - order.atMs;
-      this.#note("place", order.key, answer, latencyMs);
-      if (answer.phase === "ok") this.latenciesMs.push(latencyMs);
+      this.#note("place", order.key, answer, clock.nowMs() - dueMs);
       if (answer.phase !== "info" || tries === MAX_TRIES || signal.aborted) return answer;
       this.counts.retries += 1;
-      await sleep(Math.min(MIN_PAUSE_MS * 2 ** (tries - 1), MAX_PAUSE_MS));
+      await clock.sleep(Math.min(MIN_PAUSE_MS * 2 ** (tries - 1), MAX_PAUSE_MS));
     }
   }
 
@@ -105,12 +130,9 @@ export class Load {
   }
 
   #note(op: Operation["op"], key: string, answer: Answer, latencyMs?: number): void {
-    const operation = { atMs: Math.round(this.#now()), op, key, ...answer };
-    this.#options.record(latencyMs === undefined ? operation : { ...operation, latencyMs: Math.round(latencyMs) });
-  }
-
-  #now(): number {
-    return performance.now() - this.#startedMs;
+    const { record, clock, offsetMs } = this.#options;
+    const operation = { atMs: Math.round(clock.nowMs() + offsetMs), op, key, ...answer };
+    record(latencyMs === undefined ? operation : { ...operation, latencyMs: Math.round(latencyMs) });
   }
 }
 

@@ -1,57 +1,77 @@
 /** The load generator's command. Exit codes: 0 all orders were answered, 1 some were not, 2 wrong use. */
-import { createWriteStream, mkdirSync } from "node:fs";
-import { dirname } from "node:path";
+import { createWriteStream, mkdirSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import type { Operation } from "@ordermesh/judge/history";
-import { HELP, OPTIONS } from "./config.ts";
-import { Load, quantile } from "./load.ts";
+import { systemClock } from "@ordermesh/mesh/clock";
+import { Arrivals } from "./arrivals.ts";
+import { findProblems, HELP, OPTIONS } from "./config.ts";
+import { type Counts, Load, quantile } from "./load.ts";
+import { Runs } from "./runs.ts";
 import { planOrders } from "./schedule.ts";
+import { startServer } from "./server.ts";
 import { ShopClient } from "./shop-client.ts";
 
 const PROGRESS_EVERY_MS = 1_000;
 
 const { values } = parseArgs({ options: OPTIONS });
+const problems = findProblems(values);
 const [orders, ratePerS, seed] = [Number(values.orders), Number(values.rate), Number(values.seed)];
-const problems = [
-  ...(Number.isInteger(orders) && orders >= 1 && orders <= 1_000_000
-    ? []
-    : ["--orders must be a whole number from 1 to 1000000"]),
-  ...(ratePerS >= 0.1 && ratePerS <= 5_000 ? [] : ["--rate must be 0.1 to 5000"]),
-  ...(Number.isInteger(seed) ? [] : ["--seed must be a whole number"]),
-  ...(URL.canParse(values.url) ? [] : ["--url must be a URL"]),
-];
+const stop = new AbortController();
 if (values.help) process.stdout.write(HELP);
 else if (problems.length > 0) {
   process.stderr.write(`${problems.join("\n")}\n\n${HELP}`);
   process.exitCode = 2;
-} else process.exitCode = await run();
-
-async function run(): Promise<number> {
-  const record = openHistory(values.history);
-  const client = new ShopClient(values.url);
-  const stop = new AbortController();
+} else {
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
-  const plan = planOrders({ orders, ratePerS, seed, tag: values.tag, isPlain: values.plain });
-  const load = new Load({ client, plan, record: record.write, signal: stop.signal });
-  const startedMs = performance.now();
-  const timer = setInterval(() => report("progress", load, startedMs), PROGRESS_EVERY_MS);
-  await load.run();
-  clearInterval(timer);
-  report("summary", load, startedMs);
-  client.close();
-  await record.close();
-  return load.counts.unknown === 0 && load.counts.begun === load.counts.planned ? 0 : 1;
+  process.exitCode = values.serve ? await serve() : await run();
 }
 
-function report(kind: "progress" | "summary", { counts, latenciesMs }: Load, startedMs: number): void {
+async function serve(): Promise<number> {
+  const client = new ShopClient(values.url);
+  const historyDir = values["history-dir"] ?? mkdtempSync(join(tmpdir(), "loadgen-"));
+  const runs = new Runs({ client, clock: systemClock, historyDir });
+  const server = await startServer(runs, { host: values.host, port: Number(values.port) });
+  process.stdout.write(`${JSON.stringify({ kind: "serving", host: values.host, port: server.port, historyDir })}\n`);
+  await new Promise((resolve) => stop.signal.addEventListener("abort", resolve));
+  await runs.finishAll();
+  await server.close();
+  client.close();
+  return 0;
+}
+
+async function run(): Promise<number> {
+  const history = openHistory(values.history);
+  const client = new ShopClient(values.url);
+  const latenciesMs: number[] = [];
+  const record = (operation: Operation) => {
+    history.write(operation);
+    if (operation.phase === "ok" && operation.latencyMs !== undefined) latenciesMs.push(operation.latencyMs);
+  };
+  const startedMs = performance.now();
+  const load = new Load({ client, record, clock: systemClock, offsetMs: -startedMs, signal: stop.signal });
+  const tell = (kind: "progress" | "summary") => report(kind, load.counts, latenciesMs, startedMs);
+  const timer = setInterval(() => tell("progress"), PROGRESS_EVERY_MS);
+  const plan = planOrders({ seed, tag: values.tag, isPlain: values.plain }).take(orders);
+  for await (const arrival of new Arrivals(plan, ratePerS, systemClock).until(stop.signal)) load.place(arrival);
+  await load.untilIdle();
+  clearInterval(timer);
+  tell("summary");
+  client.close();
+  await history.close();
+  return load.counts.unknown === 0 && load.counts.begun === orders ? 0 : 1;
+}
+
+function report(kind: "progress" | "summary", counts: Counts, latenciesMs: readonly number[], startedMs: number): void {
   const seconds = (performance.now() - startedMs) / 1_000;
-  const [p50Ms, p99Ms] = [Math.round(quantile(latenciesMs, 0.5)), Math.round(quantile(latenciesMs, 0.99))];
+  const [p50Ms, p99Ms] = [quantile(latenciesMs, 0.5), quantile(latenciesMs, 0.99)];
   if (values.json) {
-    process.stdout.write(`${JSON.stringify({ kind, seconds, ...counts, p50Ms, p99Ms })}\n`);
+    process.stdout.write(`${JSON.stringify({ kind, seconds, planned: orders, ...counts, p50Ms, p99Ms })}\n`);
     return;
   }
-  const { begun, planned, confirmed, cancelled, pending, unknown, inFlight } = counts;
-  const line = `${begun}/${planned} placed, ${confirmed} confirmed, ${cancelled} cancelled, ${pending} pending, ${inFlight} in flight, ${unknown} unknown; p50 ${p50Ms} ms, p99 ${p99Ms} ms, ${(counts.acknowledged / seconds).toFixed(1)} orders/s`;
+  const { begun, confirmed, cancelled, pending, unknown, inFlight } = counts;
+  const line = `${begun}/${orders} placed, ${confirmed} confirmed, ${cancelled} cancelled, ${pending} pending, ${inFlight} in flight, ${unknown} unknown; p50 ${p50Ms} ms, p99 ${p99Ms} ms, ${(counts.acknowledged / seconds).toFixed(1)} orders/s`;
   process.stdout.write(process.stdout.isTTY && kind === "progress" ? `\r\u001b[K${line}` : `${line}\n`);
 }
 

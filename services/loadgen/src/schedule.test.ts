@@ -3,23 +3,29 @@ import { test } from "node:test";
 import { quantile } from "./load.ts";
 import { planOrders } from "./schedule.ts";
 
-const plan = { orders: 2_000, ratePerS: 50, seed: 7, tag: "t", isPlain: false };
+const plan = { seed: 7, tag: "t", isPlain: false };
+const take = (orders: number, change: Partial<typeof plan> = {}) =>
+  planOrders({ ...plan, ...change })
+    .take(orders)
+    .toArray();
 
 test("one seed is one plan, another seed is another", () => {
-  assert.deepEqual(planOrders(plan), planOrders(plan));
-  assert.notDeepEqual(planOrders(plan), planOrders({ ...plan, seed: 8 }));
+  assert.deepEqual(take(100), take(100));
+  assert.notDeepEqual(take(100), take(100, { seed: 8 }));
 });
 
-test("orders come at the asked rate, in time order, each under its own key", () => {
-  const orders = planOrders(plan);
-  const lastMs = orders.at(-1)?.atMs ?? 0;
-  assert.ok(Math.abs(lastMs / 1_000 - plan.orders / plan.ratePerS) < 4, `${lastMs} ms`);
-  assert.ok(orders.every(({ atMs }, index) => index === 0 || atMs >= (orders[index - 1]?.atMs ?? 0)));
-  assert.equal(new Set(orders.map(({ key }) => key)).size, plan.orders);
+test("pauses are 1 on average and vary as those of independent customers, and each order has its own key", () => {
+  const orders = take(20_000);
+  const pauses = orders.map(({ pause }) => pause);
+  const mean = pauses.reduce((sum, pause) => sum + pause) / pauses.length;
+  const variance = pauses.reduce((sum, pause) => sum + (pause - mean) ** 2, 0) / pauses.length;
+  assert.ok(Math.abs(mean - 1) < 0.03, `mean ${mean}`);
+  assert.ok(Math.abs(variance - 1) < 0.1, `variance ${variance}`);
+  assert.equal(new Set(orders.map(({ key }) => key)).size, orders.length);
 });
 
 test("a plan has declines, hanging providers, scarce goods, repeats and reads, and lines without repeated products", () => {
-  const orders = planOrders(plan);
+  const orders = take(2_000);
   for (const card of ["tok_declined", "tok_timeout_after_charge", "tok_error_after_charge", "tok_slow"])
     assert.ok(
       orders.some((order) => order.card === card),
@@ -39,7 +45,7 @@ test("a plan has declines, hanging providers, scarce goods, repeats and reads, a
 });
 
 test("a plain plan has only orders that should be confirmed", () => {
-  const orders = planOrders({ ...plan, isPlain: true });
+  const orders = take(2_000, { isPlain: true });
   assert.ok(
     orders.every(({ card, lines }) => card === "tok_visa" && lines.every(({ sku }) => !/GONE|SCARCE/.test(sku))),
   );

@@ -1,11 +1,11 @@
-/** What to order and when, from a seed: the same seed gives the same orders at the same times. Pure. */
+/** What to order and when, from a seed: the same seed gives the same orders after the same pauses. Pure. */
 import { seeded } from "@ordermesh/mesh/seeded";
 
 export type Card = "tok_visa" | "tok_declined" | "tok_slow" | "tok_timeout_after_charge" | "tok_error_after_charge";
 
 export type PlannedOrder = {
-  /** Milliseconds since the run began. */
-  readonly atMs: number;
+  /** Time since the order before, in mean pauses: 1 at 20 orders a second is 50 ms. */
+  readonly pause: number;
   readonly key: string;
   readonly lines: readonly { readonly sku: string; readonly quantity: number }[];
   readonly card: Card;
@@ -18,10 +18,10 @@ export type PlannedOrder = {
 };
 
 export type Plan = {
-  readonly orders: number;
-  readonly ratePerS: number;
   readonly seed: number;
+  /** Begins all keys. */
   readonly tag: string;
+  /** Only orders that should be confirmed. */
   readonly isPlain: boolean;
 };
 
@@ -34,26 +34,23 @@ const CARDS: readonly (readonly [number, Card])[] = [
   [0.1, "tok_slow"],
 ];
 
-/** Arrivals are a Poisson process: independent customers. */
-export function planOrders({ orders, ratePerS, seed, tag, isPlain }: Plan): PlannedOrder[] {
+/** Orders without an end. Arrivals are a Poisson process: independent customers. */
+export function* planOrders({ seed, tag, isPlain }: Plan): Generator<PlannedOrder, never> {
   const random = seeded(seed);
-  const planned: PlannedOrder[] = [];
-  let atMs = 0;
-  for (let index = 0; index < orders; index += 1) {
-    atMs += (-Math.log(1 - random()) / ratePerS) * 1_000;
+  for (let index = 0; ; index += 1) {
+    const pause = -Math.log(1 - random());
     const chance = random();
     const card = isPlain ? "tok_visa" : (CARDS.find(([share]) => chance < share)?.[1] ?? "tok_visa");
-    planned.push({
-      atMs,
+    yield {
+      pause,
       key: `${tag}-${seed}-${index}`,
       lines: pickLines(random, isPlain),
       card,
       isReplayed: !isPlain && random() < 0.02,
       isReused: !isPlain && random() < 0.01,
       isRead: !isPlain && random() < 0.2,
-    });
+    };
   }
-  return planned;
 }
 
 /** One to three products; now and then one that is scarce or gone. */
