@@ -14,7 +14,8 @@ WORKDIR /app
 COPY --from=manifests /src ./
 RUN npm ci --omit=dev --ignore-scripts --no-update-notifier \
     $(printf -- '--workspace %s ' services/* packages/meshctl) \
-  && rm -rf ~/.npm
+  && rm -rf ~/.npm \
+  && find . -path '*/node_modules/*' -type f \( -name '*.map' -o -name '*.ts' -o -name '*.[cm]ts' -o -name '*.md' \) -delete
 
 FROM ${BASE} AS runtime
 WORKDIR /app

@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export NODE_COMPILE_CACHE := $(CURDIR)/.cache/node-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help install start reset doctor up chart e2e status down demo crash outage rolling start-order check lint types fast test gen fmt verify bench bench-mesh bench-overload bench-simulation clean
+.PHONY: help install start reset doctor up dev chart e2e status down demo crash outage rolling start-order check lint types fast test gen fmt verify bench bench-mesh bench-overload bench-simulation clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,8 @@ doctor: node_modules ## Say where etcd, Kafka and PostgreSQL would come from and
 
 up: node_modules ## The system on a kind cluster, and an order that proves it: ARGS="--kafka embedded --profile ha"
 	@$(NODE) packages/cluster/src/main.ts up $(ARGS)
+dev: node_modules ## The same for development: a changed line is live in seconds; Ctrl-C ends it
+	@$(NODE) packages/cluster/src/main.ts dev $(ARGS)
 chart: node_modules ## The tests of the chart; they need helm, and promtool for the alerts
 	$(NODE) --test test/chart/*.test.ts
 e2e: chart up ## The tests of the system on the cluster, under load
@@ -64,7 +66,7 @@ gen: node_modules ## Regenerate proto/gen and the generated docs
 fmt: node_modules ## Format and apply the safe fixes
 	biome check --write . && buf format
 verify: gen ## Fail when generated files are stale
-	git diff --exit-code -- proto/gen docs
+	git diff --exit-code -- proto/gen docs helm/ordermesh/README.md
 bench: node_modules ## Measure orders per second and the cost of an order
 	@$(NODE) bench/main.ts $(ARGS)
 bench-mesh: node_modules ## The mesh against bare grpc-js, as ratios

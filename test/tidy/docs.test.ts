@@ -1,6 +1,7 @@
 /** Ties docs/errors.md, docs/telemetry.md and docs/config.md to the code, in both directions. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { renderChartReadme } from "./chart-readme.ts";
 import { clusterFiles } from "./generated-crd.ts";
 import { findMetrics, findReasons, renderConfig, renderTelemetry } from "./generated-docs.ts";
 import { listFiles } from "./sources.ts";
@@ -47,4 +48,8 @@ test("docs/config.md is what the settings tables say", async () => {
 test("the experiments' CRD is what the schema says, and the chart has the same files as k8s/", () => {
   for (const [path, text] of Object.entries(clusterFiles()))
     assert.equal(textOf(path), text, `${path}: run \`make gen\``);
+});
+
+test("helm/ordermesh/README.md is what the values say", () => {
+  assert.equal(textOf("helm/ordermesh/README.md"), renderChartReadme(), "run `make gen`");
 });

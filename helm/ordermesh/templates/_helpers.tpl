@@ -41,6 +41,21 @@ capabilities: { drop: [ALL] }
 {{ .Values.image.repository }}:{{ .Values.image.tag }}
 {{- end }}
 
+{{- define "ordermesh.pullSecrets" -}}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets: {{ range . }}
+  - name: {{ . }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* For the claims of volumes; Kubernetes' default where nothing is said. */}}
+{{- define "ordermesh.storageClass" -}}
+{{- with .Values.storageClass }}
+storageClassName: {{ . }}
+{{- end }}
+{{- end }}
+
 {{- define "ordermesh.etcdEndpoints" -}}
 {{- $name := include "ordermesh.name" . -}}
 {{- if .Values.etcd.external -}}
@@ -59,6 +74,16 @@ capabilities: { drop: [ALL] }
 {{- else -}}
 {{ join "," .Values.kafka.external.brokers }}
 {{- end -}}
+{{- end }}
+
+{{/* Ports of addresses as host:port or URLs, as a policy wants them. Argument: list of addresses */}}
+{{- define "ordermesh.ports" -}}
+{{- $ports := list }}
+{{- range . }}
+{{- $explicit := regexFind ":[0-9]+$" (regexReplaceAll "(://[^/]*)/.*$" . "${1}") | trimPrefix ":" }}
+{{- $ports = append $ports (dict "port" (int (default (ternary "443" "80" (hasPrefix "https:" .)) $explicit))) }}
+{{- end }}
+{{- $ports | uniq | toJson }}
 {{- end }}
 
 {{/* Environment of a client of Kafka. Argument: (list $ service) */}}

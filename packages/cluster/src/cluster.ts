@@ -1,12 +1,13 @@
 /** The system on a kind cluster: each step looks first whether it is done already. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Progress } from "@ordermesh/local/progress";
-import { CLUSTER, helm, kubectl, NAMESPACE, RELEASE, tool } from "./tools.ts";
+import { hopeless, type PodFacts, troubles } from "./pods.ts";
+import { CLUSTER, helm, kubectl, NAMESPACE, RELEASE, ROOT, STRIMZI, tool } from "./tools.ts";
 
 export const KAFKA_MODES = ["strimzi", "embedded"] as const;
 export const PROFILES = ["dev", "default", "ha"] as const;
-/** Of the operator that is installed when there is none. */
-const STRIMZI = { chart: "oci://quay.io/strimzi-helm/strimzi-kafka-operator", version: "1.2.0" };
 const READY_MS = 6 * 60_000;
 const POLL_MS = 2_000;
 
@@ -31,12 +32,9 @@ type Workload = {
 
 /** Resolves with the tag of the image that runs. */
 export async function up({ kafka, profile, progress, say }: UpOptions): Promise<string> {
-  if (!(await hasCluster()))
-    await progress("Making a kind cluster", () => tool("kind", ["create", "cluster", "--config", "k8s/kind.yaml"]));
+  await ensureCluster(kafka, progress);
   const tag = await progress("Building the image", buildImage);
   await progress("Loading the image into the cluster", () => loadImage(tag));
-  await kubectl("apply", "-f", "k8s/namespace.yaml");
-  if (kafka === "strimzi") await ensureStrimzi(progress);
   await progress(`Installing the chart with profile ${profile}, Kafka ${kafka}`, () =>
     install(tag, profile, ["--set", `kafka.mode=${kafka}`]),
   );
@@ -47,14 +45,47 @@ export async function up({ kafka, profile, progress, say }: UpOptions): Promise<
   return tag;
 }
 
+/** Skaffold, until it is stopped; resolves with its exit code. */
+export async function dev({ kafka, profile, progress }: UpOptions): Promise<number> {
+  await ensureCluster(kafka, progress);
+  const profiles = ["dev", ...(kafka === "embedded" ? ["embedded"] : []), ...(profile === "dev" ? [] : [profile])];
+  const args = ["dev", "--kube-context", `kind-${CLUSTER}`, "--port-forward", "--profile", profiles.join(",")];
+  const child = spawn("skaffold", args, { cwd: ROOT, stdio: "inherit" });
+  process.on("SIGINT", () => undefined); // Skaffold gets it too, and cleans up.
+  const [code] = await once(child, "exit");
+  return code ?? 1;
+}
+
+/** What is there before the chart: the cluster, the namespace, and Strimzi where it is wanted. */
+async function ensureCluster(kafka: UpOptions["kafka"], progress: Progress): Promise<void> {
+  if (!(await hasCluster()))
+    await progress("Making a kind cluster", () => tool("kind", ["create", "cluster", "--config", "k8s/kind.yaml"]));
+  await assertStorage();
+  await kubectl("apply", "-f", "k8s/namespace.yaml");
+  if (kafka === "strimzi") await ensureStrimzi(progress);
+}
+
 /** @throws Error when there is no cluster */
 export async function status(): Promise<string> {
-  if (!(await hasCluster())) throw new Error(`there is no kind cluster ${CLUSTER}: make up makes it`);
+  if (!(await hasCluster())) throw new Error(`There is no kind cluster ${CLUSTER}: make up makes it.`);
+  const pods = await podFacts();
   return [
     await helm("list"),
     await kubectl("get", "pods", "-o", "wide"),
+    [...hopeless(pods), ...troubles(pods)].join("\n") || "Nothing is in trouble.",
     await kubectl("get", "pvc,service,networkpolicy", "-o", "name"),
   ].join("\n\n");
+}
+
+/** What the volumes of etcd, PostgreSQL and Kafka need. @throws Error without a default StorageClass */
+async function assertStorage(): Promise<void> {
+  const { items } = JSON.parse(await kubectl("get", "storageclasses", "-o", "json"));
+  const isDefault = ({ metadata }: { metadata: { annotations?: Record<string, string> } }) =>
+    metadata.annotations?.["storageclass.kubernetes.io/is-default-class"] === "true";
+  if (!items.some(isDefault))
+    throw new Error(
+      "The cluster has no default StorageClass: mark one with the annotation storageclass.kubernetes.io/is-default-class=true.",
+    );
 }
 
 /** With everything in it. */
@@ -107,8 +138,13 @@ export async function untilReady(say: (line: string) => void): Promise<void> {
     const line = `  waiting for ${waiting.join(", ")}`;
     if (line !== last) say(line);
     last = line;
+    const pods = await podFacts();
+    const [sentence] = hopeless(pods);
+    if (sentence !== undefined) throw new Error(sentence);
     if (performance.now() > endsMs)
-      throw new Error(`not ready after ${READY_MS / 60_000} minutes: ${waiting.join(", ")}\n${await troubles()}`);
+      throw new Error(
+        [`Not ready after ${READY_MS / 60_000} minutes: ${waiting.join(", ")}`, ...troubles(pods)].join("\n"),
+      );
     await sleep(POLL_MS);
   }
 }
@@ -120,7 +156,6 @@ async function hasCluster(): Promise<boolean> {
 /** One that is there is used as it is. */
 async function ensureStrimzi(progress: Progress): Promise<void> {
   if ((await kubectl("get", "crd", "kafkas.kafka.strimzi.io", "--ignore-not-found", "-o", "name")) !== "") return;
-  const limits = ["--set", "watchAnyNamespace=true", "--set", "resources.limits.memory=768Mi"];
   await progress(`Installing Strimzi ${STRIMZI.version}`, () =>
     helm(
       "upgrade",
@@ -132,8 +167,9 @@ async function ensureStrimzi(progress: Progress): Promise<void> {
       "--namespace",
       "strimzi",
       "--create-namespace",
+      "--values",
+      "k8s/strimzi.yaml",
       "--wait",
-      ...limits,
     ),
   );
 }
@@ -163,20 +199,8 @@ function isReady({ metadata, spec, status: now = {} }: Workload): boolean {
   );
 }
 
-/** What the cluster complains about, newest last. */
-function troubles(): Promise<string> {
-  return kubectl(
-    "get",
-    "events",
-    "--field-selector",
-    "type=Warning",
-    "--sort-by=.lastTimestamp",
-    "-o",
-    "custom-columns=OBJECT:.involvedObject.name,MESSAGE:.message",
-  ).then(
-    (text) => text.split("\n").slice(-10).join("\n"),
-    () => "",
-  );
+async function podFacts(): Promise<readonly PodFacts[]> {
+  return JSON.parse(await kubectl("get", "pods", "-o", "json")).items;
 }
 
 export const URLS = [

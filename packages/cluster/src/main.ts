@@ -1,17 +1,18 @@
 /** `make up`, `make down`, `make status`. Exit codes: 0 done, 1 failed, 2 wrong use. */
 import { parseArgs } from "node:util";
 import { progressTo } from "@ordermesh/local/progress";
-import { down, KAFKA_MODES, PROFILES, status, type UpOptions, URLS, up } from "./cluster.ts";
+import { dev, down, KAFKA_MODES, PROFILES, status, type UpOptions, URLS, up } from "./cluster.ts";
 import { lookAround, problemsOf } from "./preflight.ts";
 
-const HELP = `Usage: node packages/cluster/src/main.ts up|down|status [options]
+const HELP = `Usage: node packages/cluster/src/main.ts up|dev|down|status [options]
 
   up       makes the kind cluster ordermesh if there is none, builds the image, installs the chart, and verifies with an order;
            again: brings what runs to what is in this folder
+  dev      the same, but a changed line is copied into what runs and is live in seconds; Ctrl-C ends it and takes the release away
   status   what runs
   down     deletes the cluster and all its data
 
-Options of up:
+Options of up and dev:
   --kafka strimzi|embedded    strimzi uses the operator that is there, or installs it (default strimzi)
   --profile dev|default|ha    how much of everything (default dev)
 `;
@@ -32,12 +33,14 @@ async function main(): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  const facts = await lookAround();
-  const problems = problemsOf(facts);
-  if (command === "up" ? problems.length > 0 : !facts.isDockerUp) throw new Error(problems.join("\n"));
+  const makes = command === "up" || command === "dev";
+  const facts = await lookAround(makes && kafka === "strimzi");
+  const problems = problemsOf(facts, command === "dev" ? "dev" : "up");
+  if (makes ? problems.length > 0 : !facts.isDockerUp) throw new Error(problems.join("\n"));
   const say = (line: string) => void process.stdout.write(`${line}\n`);
   if (command === "down") await down();
   else if (command === "status") say([await status(), ...URLS].join("\n"));
+  else if (command === "dev") return await dev({ kafka, profile, progress: progressTo(process.stdout), say });
   else {
     const tag = await up({ kafka, profile, progress: progressTo(process.stdout), say });
     say([`Ordermesh ${tag} runs.`, ...URLS].join("\n"));
@@ -58,7 +61,7 @@ function readArgs(): (Pick<UpOptions, "kafka" | "profile"> & { command: string }
     const kafka = KAFKA_MODES.find((mode) => mode === values.kafka);
     const profile = PROFILES.find((name) => name === values.profile);
     const [command = ""] = values.help ? ["help"] : positionals;
-    if (kafka === undefined || profile === undefined || !["help", "up", "down", "status"].includes(command))
+    if (kafka === undefined || profile === undefined || !["help", "up", "dev", "down", "status"].includes(command))
       return undefined;
     return { command, kafka, profile };
   } catch {

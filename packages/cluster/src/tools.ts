@@ -7,6 +7,8 @@ export const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 export const CLUSTER = "ordermesh";
 export const NAMESPACE = "ordermesh";
 export const RELEASE = "ordermesh";
+/** Of the operator that is installed when there is none. */
+export const STRIMZI = { chart: "oci://quay.io/strimzi-helm/strimzi-kafka-operator", version: "1.2.0" };
 const CONTEXT = `kind-${CLUSTER}`;
 const MAX_OUTPUT = 64 * 1024 ** 2;
 

@@ -5,6 +5,7 @@ import { createClient } from "./client.ts";
 import type { Clock, Random } from "./clock.ts";
 import { type LiveConfig, watchConfig } from "./config-watch.ts";
 import type { Connect } from "./connection.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { EndpointTable } from "./endpoint-table.ts";
 import { connectGrpc } from "./grpc-connection.ts";
 import { connectHttp2 } from "./http2-connection.ts";
@@ -90,6 +91,11 @@ export class Mesh {
     const { clock, random, service } = this.#options;
     const policy = (methodName: string) => this.#policies.of(service, methodName).server;
     return new Admission({ clock, random, metrics: this.#metrics, policy });
+  }
+
+  /** All that is registered, by service. */
+  get endpoints(): ReadonlyMap<string, readonly Endpoint[]> {
+    return this.#table.services;
   }
 
   /** What `/debug/mesh` shows. */

@@ -6,6 +6,13 @@ import type { PlannedOrder } from "./schedule.ts";
 const TIMEOUT_MS = 8_000;
 const MAX_SOCKETS = 512;
 
+/** Who orders; `helm test` looks for these in the logs. */
+export const CUSTOMER = {
+  email: "ada@example.com",
+  shipTo: { name: "Ada Lovelace", street: "St James Square", city: "London", postalCode: "SW1Y 4JH", country: "GB" },
+  paymentToken: "tok_visa",
+};
+
 export type Answer = {
   readonly phase: Phase;
   readonly httpStatus?: number;
@@ -24,14 +31,9 @@ export class ShopClient {
 
   /** `variant` changes the body, not the key. */
   place({ key, lines, card }: PlannedOrder, variant = 0): Promise<Answer> {
-    const shipTo = {
-      name: "Ada Lovelace",
-      street: `${12 + variant} St James Square`,
-      city: "London",
-      postalCode: "SW1Y 4JH",
-      country: "GB",
-    };
-    const body = JSON.stringify({ email: "ada@example.com", shipTo, lines, paymentToken: card });
+    const { email, shipTo } = CUSTOMER;
+    const street = `${12 + variant} ${shipTo.street}`;
+    const body = JSON.stringify({ email, shipTo: { ...shipTo, street }, lines, paymentToken: card });
     return this.#send("POST", "/api/orders", body, { "content-type": "application/json", "idempotency-key": key });
   }
 

@@ -1,14 +1,14 @@
-/** One order, followed until it is shipped, and addresses that must not be reachable. Exit codes: 0 all well, 1 not, 2 wrong use. */
+/** One order, followed until it is shipped, logs that must not tell of its customer, and addresses that must not be reachable. Exit codes: 0 all well, 1 not, 2 wrong use. */
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { planOrders } from "./schedule.ts";
-import { type Answer, ShopClient } from "./shop-client.ts";
+import { type Answer, CUSTOMER, ShopClient } from "./shop-client.ts";
 
-const HELP = `Usage: node services/loadgen/src/smoke.ts --url http://shop [--seconds 60] [--denied host:port,...]
+const HELP = `Usage: node services/loadgen/src/smoke.ts --url http://shop [--seconds 60] [--denied host:port,...] [--logs-of RELEASE --namespace NAME]
 
 Places an order, asks for it twice with the same key, and waits until it is shipped. Then every address of --denied must refuse
-a connection, or not answer for 3 s.
+a connection, or not answer for 3 s. With --logs-of, which works inside of the cluster only, no log of the release's pods may hold what the customer entered.
 `;
 const POLL_MS = 500;
 const CONNECT_MS = 3_000;
@@ -18,6 +18,8 @@ const { values } = parseArgs({
     url: { type: "string", default: "http://127.0.0.1:8080" },
     seconds: { type: "string", default: "60" },
     denied: { type: "string", default: "" },
+    "logs-of": { type: "string", default: "" },
+    namespace: { type: "string", default: "" },
     help: { type: "boolean" },
   },
 });
@@ -34,7 +36,12 @@ async function smoke(url: string, seconds: number, denied: readonly string[]): P
     const reached = (await Promise.all(denied.map(isReachable))).flatMap((is, index) => (is ? [denied[index]] : []));
     if (denied.length > 0)
       process.stdout.write(`${denied.length - reached.length} of ${denied.length} addresses denied\n`);
-    const problems = [...(problem === "" ? [] : [problem]), ...reached.map((address) => `${address} can be reached`)];
+    const leaks = values["logs-of"] === "" ? [] : await leaksOf(values["logs-of"], values.namespace);
+    const problems = [
+      ...(problem === "" ? [] : [problem]),
+      ...leaks,
+      ...reached.map((address) => `${address} can be reached`),
+    ];
     if (problems.length > 0) process.stderr.write(`${problems.join("\n")}\n`);
     return problems.length === 0 ? 0 : 1;
   } finally {
@@ -69,6 +76,18 @@ async function orderShipped(client: ShopClient, endsMs: number): Promise<string>
   );
   process.stdout.write(`order ${id} is ${last.status}\n`);
   return last.status === "SHIPPED" ? "" : `order ${id} is ${last.status} and not SHIPPED`;
+}
+
+/** A sentence for each container whose log holds something that the customer entered. */
+async function leaksOf(release: string, namespace: string): Promise<string[]> {
+  const { KubernetesApi } = await import("@ordermesh/kubernetes/api"); // Only where there is a cluster: it is large.
+  const logs = await KubernetesApi.inCluster(namespace).logs(release);
+  process.stdout.write(`${logs.size} logs searched for what the customer entered\n`);
+  const { email, shipTo, paymentToken } = CUSTOMER;
+  const canaries = [email, paymentToken, shipTo.name, shipTo.street, shipTo.postalCode];
+  return [...logs].flatMap(([container, text]) =>
+    canaries.filter((canary) => text.includes(canary)).map((canary) => `the log of ${container} tells "${canary}"`),
+  );
 }
 
 function isReachable(address: string): Promise<boolean> {
