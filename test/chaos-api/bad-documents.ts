@@ -76,7 +76,8 @@ export const BAD_DOCUMENTS: readonly BadDocument[] = [
   ofAction("two actions", "action", { type: "PodKill", podKill: {}, freeze: {} }),
   ofAction("no action's member", "action", { type: "PodKill" }),
   ofAction("another action's member", "action", { type: "PodKill", freeze: {} }),
-  ofAction("an unknown action", "action.type", { type: "RunCommand", runCommand: { command: "id" } }),
+  ofAction("an unknown action", "action.type", { type: "RunCommand" }),
+  ofAction("an unknown action's member", "runCommand", { type: "PodKill", podKill: {}, runCommand: { command: "id" } }),
   ofAction("an action without type", "type", { podKill: {} }),
   ofAction("rounds that do not fit", "action.podKill", { type: "PodKill", podKill: { times: 4, everySeconds: 5 } }),
   bad("more targets over all rounds than a status holds", "action.podKill", (document) => {
