@@ -64,12 +64,12 @@ class Http2Connection implements Connection {
   unary(attempt: Attempt): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const session = this.#session(attempt);
-      this.#inFlight += 1;
       unaryOver(session, this.address, attempt, (failure, answer) => {
         this.#ended();
         if (failure === undefined) resolve(answer);
         else reject(failure);
       });
+      this.#inFlight += 1; // Not before: a call that could not begin is over.
     });
   }
 
