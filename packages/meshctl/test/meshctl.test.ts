@@ -157,7 +157,7 @@ test("changes are seen as they come", { skip }, async (t) => {
   const { meshctl, documents, prefix } = newMesh(t);
   const watching = meshctl("watch policy --for 4s --output json");
   await sleep(1_500);
-  await documents.write({ puts: { [`${prefix}/policy/payment`]: GOOD } }); // At once: another process might start too late.
+  await documents.write({ puts: { [`${prefix}/policy/payment`]: JSON.stringify(GOOD) } }); // At once: another process might start too late.
   const { out, code } = await watching;
   const [seen] = out
     .split("\n")
