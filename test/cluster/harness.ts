@@ -66,7 +66,7 @@ export async function judged(
   const stop = forward(`service/${RELEASE}-postgres`, port, 5432);
   try {
     const options = { orders: seconds * 20, rate: 20, seed, kills: [], dir, say, progress: () => undefined };
-    const target = { url: URL_OF_SHOP, etcd: "", databases: await databases(port), system: undefined };
+    const target = { url: URL_OF_SHOP, databases: await databases(port), system: undefined, mesh: undefined };
     const run = runDemo(target, options);
     await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
     const [result] = await Promise.all([run, disturb()]);

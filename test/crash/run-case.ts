@@ -1,11 +1,11 @@
 /** One case of the crash matrix: arm, order, make sure that the point was reached, let everything come to rest, judge. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { judge } from "@ordermesh/judge/invariants";
 import { quiesce } from "@ordermesh/judge/quiesce";
 import type { System } from "@ordermesh/local/system";
 import pg from "pg";
 import type { Customer } from "../harness/customer.ts";
 import { arm, countActs, untilActed } from "../harness/failpoints.ts";
+import { judgeSystem } from "../harness/judge-system.ts";
 import { type Case, nameOf, SLEEP_MS } from "./matrix.ts";
 
 const REACH_TIMEOUT_MS = 20_000;
@@ -39,7 +39,7 @@ async function attempt(
   await system.untilReady();
   const { world, isAtRest, open } = await quiesce(system.state.databases, REST_TIMEOUT_MS, () => undefined);
   if (!isAtRest) return `not at rest: ${open.join(", ")}`;
-  const { verdict, findings } = judge(customer.history, world);
+  const { verdict, findings } = await judgeSystem(system.state, customer.history, world);
   return verdict === "Passed"
     ? undefined
     : findings.flatMap(({ id, examples }) => examples.map((example) => `${id}: ${example}`)).join("; ");

@@ -7,6 +7,7 @@ import { judge, type Verdict } from "@ordermesh/judge/invariants";
 import { quiesce } from "@ordermesh/judge/quiesce";
 import type { System, SystemState } from "@ordermesh/local/system";
 import { actOnce } from "../harness/failpoints.ts";
+import { judgeSystem } from "../harness/judge-system.ts";
 import { LoadProcess, type LoadReport } from "../harness/load-process.ts";
 import type { Kill } from "./kill-plan.ts";
 
@@ -33,9 +34,13 @@ export type DemoResult = {
 };
 
 /** A system of our own, which can be killed, or one that somebody else started, which is only loaded and judged. */
-export type Target = Pick<SystemState, "url" | "etcd" | "databases"> & { readonly system: System | undefined };
+export type Target = Pick<SystemState, "url" | "databases"> & {
+  readonly system: System | undefined;
+  /** Where the registry and the instances are, if they can be reached from here. */
+  readonly mesh: Pick<SystemState, "etcd" | "adminUrls"> | undefined;
+};
 
-export async function runDemo({ url, databases, system }: Target, options: DemoOptions): Promise<DemoResult> {
+export async function runDemo({ url, databases, system, mesh }: Target, options: DemoOptions): Promise<DemoResult> {
   const { orders, rate, seed, dir, say, progress } = options;
   const history = join(dir, "history.jsonl");
   const load = new LoadProcess({ url, orders, rate, seed, history, tag: `demo-${Date.now()}` });
@@ -52,7 +57,8 @@ export async function runDemo({ url, databases, system }: Target, options: DemoO
       ? `At rest after ${(waitedMs / 1_000).toFixed(1)} s.`
       : `Not at rest after ${waitedMs / 1_000} s: ${open.join(", ")}.`,
   );
-  const verdict = judge(parseHistory(readFileSync(history, "utf8")), world);
+  const record = parseHistory(readFileSync(history, "utf8"));
+  const verdict = mesh === undefined ? judge(record, world) : await judgeSystem(mesh, record, world);
   const result = { verdict, load: report, restMs: Math.round(waitedMs), kills, isAtRest };
   writeFileSync(join(dir, "result.json"), `${JSON.stringify(result, null, 2)}\n`);
   return result;

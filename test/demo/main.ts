@@ -14,7 +14,7 @@ import { BUGS, bugOf } from "../oracle/bugs.ts";
 import { runDemo, type Target } from "./demo.ts";
 import { planKills } from "./kill-plan.ts";
 
-type DemoTarget = Target & { readonly adminUrls: readonly string[] };
+type DemoTarget = Target & { readonly mesh: Pick<SystemState, "etcd" | "adminUrls"> };
 
 const FAULTS_LIFE_MS = 600_000;
 /** As many renewals as a certificate of this run outlives. */
@@ -80,8 +80,8 @@ async function demo(): Promise<number> {
     `Seed ${seed}: ${orders} orders at ${rate}/s at ${target.url}${values.bug === undefined ? "" : `, with the bug ${values.bug}`}.`,
   );
   try {
-    if (values.faults) await putFaults(target.etcd, CALL_FAULTS, FAULTS_LIFE_MS);
-    const evidence = new Counters(target.adminUrls, ({ name, labels }) => isEvidence(name, labels));
+    if (values.faults) await putFaults(target.mesh.etcd, CALL_FAULTS, FAULTS_LIFE_MS);
+    const evidence = new Counters(Object.values(target.mesh.adminUrls), ({ name, labels }) => isEvidence(name, labels));
     const kills = planKills((orders / rate) * 1_000, seeded(seed));
     const { verdict, isAtRest } = await runDemo(target, { orders, rate, seed, kills, dir, say, progress });
     const counted = await evidence.stop();
@@ -112,7 +112,7 @@ function joinRunning(): DemoTarget | undefined {
 }
 
 function targetOf({ url, etcd, databases, adminUrls }: SystemState, system: System | undefined): DemoTarget {
-  return { url, etcd, databases, system, adminUrls: Object.values(adminUrls) };
+  return { url, databases, system, mesh: { etcd, adminUrls } };
 }
 
 /** What shows that the options of this run have had an effect. */

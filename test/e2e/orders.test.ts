@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { judge } from "@ordermesh/judge/invariants";
 import { quiesce } from "@ordermesh/judge/quiesce";
 import type { System } from "@ordermesh/local/system";
 import { CASES } from "../crash/matrix.ts";
 import { runCase } from "../crash/run-case.ts";
 import { startCrashSystem } from "../crash/system.ts";
 import { Customer } from "../harness/customer.ts";
+import { judgeSystem } from "../harness/judge-system.ts";
 
 const REST_MS = 60_000;
 /** Each kind of place, once each way: a look at what `make crash` does whole. */
@@ -41,9 +41,8 @@ async function untilStatus(orderId: string, status: string): Promise<void> {
 async function judged(): Promise<string[]> {
   const { world, isAtRest, open } = await quiesce(system.state.databases, REST_MS, () => undefined);
   assert.ok(isAtRest, open.join(", "));
-  return judge(customer.history, world)
-    .findings.filter(({ held }) => held !== "True")
-    .map(({ name, examples }) => `${name}: ${examples.join("; ")}`);
+  const { findings } = await judgeSystem(system.state, customer.history, world);
+  return findings.filter(({ held }) => held !== "True").map(({ name, examples }) => `${name}: ${examples.join("; ")}`);
 }
 
 test("a good order is confirmed, shipped, and told of twice", async () => {

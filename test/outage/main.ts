@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { parseHistory } from "@ordermesh/judge/history";
-import { judge } from "@ordermesh/judge/invariants";
 import { quiesce } from "@ordermesh/judge/quiesce";
 import { renderVerdict } from "@ordermesh/judge/report";
 import { progressTo } from "@ordermesh/local/progress";
 import type { System } from "@ordermesh/local/system";
 import { ROOT } from "@ordermesh/local/system";
+import { judgeSystem } from "../harness/judge-system.ts";
 import { LoadProcess } from "../harness/load-process.ts";
 import { startTestSystem } from "../harness/test-system.ts";
 
@@ -66,7 +66,7 @@ async function outage(system: System, part: string, history: string): Promise<nu
   });
   const [summary] = await Promise.all([load.done(), measuring]);
   const { world, isAtRest, open } = await quiesce(system.state.databases, REST_TIMEOUT_MS, () => undefined);
-  const verdict = judge(parseHistory(readFileSync(history, "utf8")), world);
+  const verdict = await judgeSystem(system.state, parseHistory(readFileSync(history, "utf8")), world);
   const away = (during?.acknowledged ?? 0) - (before?.acknowledged ?? 0);
   const drained = (drainedMs ?? Number.POSITIVE_INFINITY) / 1_000;
   process.stdout.write(

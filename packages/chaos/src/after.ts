@@ -1,5 +1,5 @@
 /** Healing, Recovering and Judging: the fault is undone whatever happens, all is well again or not, and the ledgers are read. */
-import type { Finding } from "@ordermesh/judge/invariants";
+import type { Finding } from "@ordermesh/judge/finding";
 import { StaleStatusError } from "./backend.ts";
 import { LOOK_EVERY_MS } from "./before.ts";
 import { conditionOf, MAX_SENTENCE } from "./condition.ts";

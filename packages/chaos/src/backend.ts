@@ -1,6 +1,7 @@
 /** The ports between an experiment and the place where it runs: a Kubernetes namespace, or processes of one machine. */
+
+import type { Finding } from "@ordermesh/judge/finding";
 import type { Operation } from "@ordermesh/judge/history";
-import type { Finding } from "@ordermesh/judge/invariants";
 import type { Action } from "./action.ts";
 import type { ExperimentSpec, Measure } from "./experiment.ts";
 import type { ExperimentStatus, FaultEvidence, TargetStatus } from "./status.ts";

@@ -1,6 +1,7 @@
 /** A place for experiments in memory, with a clock that only the test moves; the loop can be made to die at any of its steps. */
+
+import type { Finding } from "@ordermesh/judge/finding";
 import type { Operation } from "@ordermesh/judge/history";
-import type { Finding } from "@ordermesh/judge/invariants";
 import type { Backend, Candidate, Experiment, Judge, Queries, Second, Workload } from "../src/backend.ts";
 import { StaleStatusError } from "../src/backend.ts";
 import { checkSpec, type ExperimentSpec, INVARIANTS } from "../src/experiment.ts";

@@ -211,6 +211,13 @@ test("what is still open is said in words", () => {
   ]);
 });
 
+test("an invariant that is unknown makes a verdict inconclusive, and a violated one still fails it", () => {
+  const { verdict, findings } = judge(history, { ...world, mesh: "unreadable" });
+  assert.equal(verdict, "Inconclusive");
+  assert.match(renderVerdict({ verdict, findings, accepted: 2 }, false), /I11\s+RegistryTruth\s+unknown/);
+  assert.equal(judge(history, { ...world, mesh: "unreadable", parked: 1 }).verdict, "Failed");
+});
+
 test("a verdict is a table with its counts and examples", () => {
   const text = renderVerdict(judge(history, { ...world, parked: 2 }), false);
   assert.match(text, /I8\s+OutboxDrained\s+VIOLATED\s+8\s+1/);

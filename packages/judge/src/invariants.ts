@@ -1,20 +1,8 @@
 /** The invariants of an order system over what its client and its ledgers recorded. Pure; judged when everything is at rest. */
+import { type Finding, finding } from "./finding.ts";
 import type { Operation } from "./history.ts";
+import { judgeMesh } from "./mesh-invariants.ts";
 import type { World } from "./world.ts";
-
-export type InvariantId = "I1" | "I2" | "I3" | "I4" | "I5" | "I6" | "I7" | "I8" | "I9" | "I12";
-
-export type Finding = {
-  readonly id: InvariantId;
-  readonly name: string;
-  /** `Unknown`: what it is about could not be read; never taken for held. */
-  readonly held: "True" | "False" | "Unknown";
-  /** How many things were looked at. */
-  readonly examined: number;
-  readonly violations: number;
-  /** At most five: what is wrong, and with which order. */
-  readonly examples: readonly string[];
-};
 
 /** `Inconclusive`: there was too little to judge, or an invariant is unknown. Failed outweighs it. */
 export type Verdict = {
@@ -23,7 +11,6 @@ export type Verdict = {
   readonly accepted: number;
 };
 
-const MAX_EXAMPLES = 5;
 /** Which consumers must have had every event of a topic. */
 const CONSUMERS: Readonly<Record<string, readonly string[]>> = {
   orders: ["shipping", "notification"],
@@ -42,6 +29,7 @@ export function judge(history: readonly Operation[], world: World): Verdict {
     idempotentReplies(history, world),
     outboxDrained(world),
     orderPerAggregate(world),
+    ...judgeMesh(world.mesh),
     readYourOrder(history, acknowledged),
   ];
   return { verdict: verdictOf(findings, acknowledged.size), findings, accepted: acknowledged.size };
@@ -213,15 +201,4 @@ function count(items: readonly string[]): Map<string, number> {
 
 function duplicates(items: readonly string[]): string[] {
   return [...count(items)].filter(([, times]) => times > 1).map(([item]) => item);
-}
-
-function finding(id: InvariantId, name: string, examined: number, problems: readonly string[]): Finding {
-  return {
-    id,
-    name,
-    held: problems.length === 0 ? "True" : "False",
-    examined,
-    violations: problems.length,
-    examples: problems.slice(0, MAX_EXAMPLES),
-  };
 }

@@ -39,6 +39,31 @@ export type Effect = {
   readonly eventId: string;
 };
 
+/** What a live instance says of itself. */
+export type InstanceView = {
+  /** `host:port` of its admin server, as it registers it. */
+  readonly adminAddress: string;
+  /** It serves calls, and so others must find it. */
+  readonly isToBeFound: boolean;
+  /** Store revision of the policy that it applies. */
+  readonly policyRevision: bigint;
+  /** Service to the document that it applies, as JSON. */
+  readonly policies: ReadonlyMap<string, string>;
+  /** All endpoints that it knows, as `service/instance`. */
+  readonly endpoints: readonly string[];
+};
+
+/** What the store says, and what every live instance makes of it. */
+export type MeshView = {
+  readonly instances: readonly InstanceView[];
+  /** `name` is `service/instance`. */
+  readonly registered: readonly { readonly name: string; readonly adminAddress: string }[];
+  /** Of the last change of a policy document. */
+  readonly policyRevision: bigint;
+  /** Service to its document as JSON; undefined for one that is not valid, so that the last good one stays. */
+  readonly policies: ReadonlyMap<string, string | undefined>;
+};
+
 export type World = {
   readonly orders: readonly OrderRecord[];
   readonly ledger: readonly LedgerEntry[];
@@ -52,4 +77,6 @@ export type World = {
   readonly effects: readonly Effect[];
   /** Events that were published, as `topic key sequence`. */
   readonly published: readonly string[];
+  /** Undefined where nobody looked; `unreadable` where the store or all instances did not answer. */
+  readonly mesh?: MeshView | "unreadable";
 };

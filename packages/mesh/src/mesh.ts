@@ -102,7 +102,8 @@ export class Mesh {
   debug(): unknown {
     const targets = [...this.#targets.values(), ...this.#channelTargets.values()].map((target) => target.debug());
     const endpoints = Object.fromEntries(this.#table.services);
-    const policy = { revision: String(this.#policies.revision), faults: this.#policies.faults };
+    const { revision, documents, faults } = this.#policies;
+    const policy = { revision: String(revision), documents: Object.fromEntries(documents), faults };
     return {
       revision: String(this.#table.revision),
       policy,

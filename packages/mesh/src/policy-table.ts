@@ -43,6 +43,11 @@ export class PolicyTable {
     return this.#revision;
   }
 
+  /** What is applied: the last good document of each service. */
+  get documents(): ReadonlyMap<string, PolicyDocument> {
+    return this.#documents;
+  }
+
   get faults(): readonly FaultRule[] {
     return this.#faults;
   }
