@@ -63,6 +63,18 @@ export class EtcdDocuments {
     });
   }
 
+  /** Ends the leases of what is under the keys, and so the documents too. Resolves with how many there were. @throws MeshError unavailable STORE_UNAVAILABLE */
+  async revokeLeasesOf(keys: readonly string[]): Promise<number> {
+    return await translate(async () => {
+      const found = await Promise.all(keys.map((key) => this.#client.get(key).exec()));
+      const leases = new Set(
+        found.flatMap(({ kvs }) => kvs.map(({ lease }) => lease)).filter((lease) => lease !== "0"),
+      );
+      await Promise.all([...leases].map((ID) => this.#client.leaseClient.leaseRevoke({ ID })));
+      return leases.size;
+    });
+  }
+
   close(): void {
     this.#client.close();
   }
