@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { LedgerJudge } from "@ordermesh/chaos/ledger-judge";
 import { quiesce } from "@ordermesh/judge/quiesce";
 import type { System } from "@ordermesh/local/system";
 import { CASES } from "../crash/matrix.ts";
 import { runCase } from "../crash/run-case.ts";
 import { startCrashSystem } from "../crash/system.ts";
 import { Customer } from "../harness/customer.ts";
-import { judgeSystem } from "../harness/judge-system.ts";
 
 const REST_MS = 60_000;
 /** Each kind of place, once each way: a look at what `make crash` does whole. */
@@ -39,9 +39,11 @@ async function untilStatus(orderId: string, status: string): Promise<void> {
 }
 
 async function judged(): Promise<string[]> {
-  const { world, isAtRest, open } = await quiesce(system.state.databases, REST_MS, () => undefined);
+  const { databases, etcd, adminUrls } = system.state;
+  const { isAtRest, open } = await quiesce(databases, REST_MS, () => undefined);
   assert.ok(isAtRest, open.join(", "));
-  const { findings } = await judgeSystem(system.state, customer.history, world);
+  const mesh = async () => ({ etcd: etcd.split(","), adminUrls: Object.values(adminUrls) });
+  const findings = await new LedgerJudge({ databases, mesh }).judge(customer.history);
   return findings.filter(({ held }) => held !== "True").map(({ name, examples }) => `${name}: ${examples.join("; ")}`);
 }
 
