@@ -6,7 +6,7 @@ import { systemClock } from "@ordermesh/mesh/clock";
 import { currentContext } from "@ordermesh/mesh/context";
 import { MeshError } from "@ordermesh/mesh/errors";
 import { createLogger } from "@ordermesh/runtime/log";
-import type { Db } from "@ordermesh/runtime/postgres";
+import type { Database, Db } from "@ordermesh/runtime/postgres";
 import { Registry } from "prom-client";
 import { type Batch, type RawRecord, RecordRejected } from "./bus.ts";
 import { BatchHandler, startConsumer } from "./consumer.ts";
@@ -55,7 +55,7 @@ function newHandler({ apply, publish }: Options) {
     group: "test",
     topics: ["orders"],
     handle: async () => undefined,
-    inbox: async (_db: Db, _consumer: string, events: readonly InboundEvent[]) => {
+    inbox: async (_db: Database, _consumer: string, events: readonly InboundEvent[]) => {
       applied.push(events.map(({ offset }) => offset));
       apply(events);
       return events.length;

@@ -4,7 +4,7 @@ import { childTraceparent, runInContext } from "@ordermesh/mesh/context";
 import { isKind } from "@ordermesh/mesh/errors";
 import { failpoint } from "@ordermesh/runtime/failpoints";
 import type { Logger } from "@ordermesh/runtime/log";
-import type { Db } from "@ordermesh/runtime/postgres";
+import type { Database } from "@ordermesh/runtime/postgres";
 import { type Batch, type RawRecord, RecordRejected } from "./bus.ts";
 import { toDeadLetter, withoutContent } from "./dead-letters.ts";
 import { type InboundEvent, type InboundRecord, PoisonEvent, toEvent } from "./event.ts";
@@ -35,7 +35,7 @@ export type ConsumerOptions = {
   readonly group: string;
   readonly topics: readonly string[];
   readonly handle: Handle;
-  readonly db: Db;
+  readonly db: Database;
   readonly bus: ConsumerBus;
   readonly log: Logger;
   readonly metrics: EventMetrics;

@@ -1,6 +1,6 @@
 /** Handles events once: the inbox rows are part of the transaction that has the events' effects. */
 import { failpoint } from "@ordermesh/runtime/failpoints";
-import { type Db, sql, type Tx } from "@ordermesh/runtime/postgres";
+import { type Database, sql, type Tx } from "@ordermesh/runtime/postgres";
 import type { InboundEvent } from "./event.ts";
 
 /** Applies the effects of events, in order and set-based where it can. @throws PoisonEvent when an event can never be handled */
@@ -8,7 +8,7 @@ export type Handle = (events: readonly InboundEvent[], tx: Tx) => Promise<void>;
 
 /** Makes sure that each event has its effects once; resolves with how many were new. */
 export type InboxPolicy = (
-  db: Db,
+  db: Database,
   consumer: string,
   events: readonly InboundEvent[],
   handle: Handle,
@@ -55,6 +55,6 @@ export async function recordInbox(tx: Tx, consumer: string, events: readonly Inb
 }
 
 /** Forgets what Kafka itself has forgotten: topics keep events for seven days. */
-export async function pruneInbox(db: Db): Promise<void> {
+export async function pruneInbox(db: Database): Promise<void> {
   while ((await db.query(PRUNE)).length === PRUNE_BATCH);
 }

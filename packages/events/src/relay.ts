@@ -2,7 +2,7 @@
 import type { Clock } from "@ordermesh/mesh/clock";
 import { failpoint } from "@ordermesh/runtime/failpoints";
 import type { Logger } from "@ordermesh/runtime/log";
-import { type Db, sql } from "@ordermesh/runtime/postgres";
+import { type Database, sql } from "@ordermesh/runtime/postgres";
 import { Wakeup } from "@ordermesh/runtime/wakeup";
 import { RecordRejected } from "./bus.ts";
 import type { OutboundEvent } from "./event.ts";
@@ -22,7 +22,7 @@ const PRUNE_EVERY_MS = 60_000;
 export type Publisher = { publish(events: readonly OutboundEvent[]): Promise<void> };
 
 export type RelayOptions = {
-  readonly db: Db;
+  readonly db: Database;
   readonly bus: Publisher;
   /** Unique name of this process. */
   readonly holder: string;

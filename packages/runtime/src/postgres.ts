@@ -22,6 +22,17 @@ export type Tx = {
   notify(channel: string, payload?: string): void;
 };
 
+/** What code that keeps its state in PostgreSQL needs of it. */
+export type Database = Tx & {
+  /** Commits when `work` resolves and rolls back when it rejects. Nothing but statements belongs inside. */
+  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  /**
+   * Calls `onNotify` for every notification on `channel`, and after every reconnect, as notifications may have been missed.
+   * The payload is empty then. Returns at once and reconnects until the database is closed.
+   */
+  listen(channel: string, onNotify: (payload: string) => void): void;
+};
+
 const CONNECT_TIMEOUT_MS = 3_000;
 const STATEMENT_TIMEOUT_MS = 5_000;
 const IDLE_IN_TRANSACTION_MS = 10_000;
@@ -48,7 +59,7 @@ export type DbOptions = {
   readonly random: Random;
 };
 
-export class Db implements Tx {
+export class Db implements Database {
   readonly #options: DbOptions;
   readonly #pool: pg.Pool;
   readonly #closing = new AbortController();
@@ -76,7 +87,6 @@ export class Db implements Tx {
     });
   }
 
-  /** Commits when `work` resolves and rolls back when it rejects. Nothing but statements belongs inside. */
   async transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     const client = await this.#measure("connect", () => this.#pool.connect());
     const run = (name: string, text: string) => this.#measure(name, () => client.query(text));
@@ -117,10 +127,6 @@ export class Db implements Tx {
     if (!this.#isNotifying) void this.#sendNotifications();
   }
 
-  /**
-   * Calls `onNotify` for every notification on `channel`, and after every reconnect, as notifications may have been missed.
-   * The payload is empty then. Returns at once and reconnects until the database is closed.
-   */
   listen(channel: string, onNotify: (payload: string) => void): void {
     void this.#listen(channel, onNotify);
   }

@@ -2,7 +2,7 @@
 import { MeshError } from "@ordermesh/mesh/errors";
 import type { Product, StockLine } from "@ordermesh/proto/ordermesh/inventory/v1/inventory";
 import { failpoint } from "@ordermesh/runtime/failpoints";
-import { constraintOf, type Db, sql } from "@ordermesh/runtime/postgres";
+import { constraintOf, type Database, sql } from "@ordermesh/runtime/postgres";
 
 type State = "RESERVED" | "COMMITTED" | "RELEASED";
 
@@ -62,9 +62,9 @@ type ProductRow = {
 };
 
 export class Stock {
-  readonly #db: Db;
+  readonly #db: Database;
 
-  constructor(db: Db) {
+  constructor(db: Database) {
     this.#db = db;
   }
 

@@ -4,8 +4,8 @@ import type { Clock } from "@ordermesh/mesh/clock";
 import { OrderCancelled, OrderConfirmed, ShipmentDispatched } from "@ordermesh/proto/ordermesh/event/v1/event";
 import { type Notification, NotificationKind } from "@ordermesh/proto/ordermesh/notification/v1/notification";
 import { failpoint } from "@ordermesh/runtime/failpoints";
-import { isUuid, newId } from "@ordermesh/runtime/ids";
-import { type Db, sql, type Tx } from "@ordermesh/runtime/postgres";
+import { isUuid, type NewId, newId } from "@ordermesh/runtime/ids";
+import { type Database, sql, type Tx } from "@ordermesh/runtime/postgres";
 
 /** Tells the sender that messages were queued. */
 export const MESSAGE_CHANNEL = "messages";
@@ -48,12 +48,14 @@ const DELIVER = sql(
 );
 
 export class Messages {
-  readonly #db: Db;
+  readonly #db: Database;
   readonly #clock: Clock;
+  readonly #makeId: NewId;
 
-  constructor(db: Db, clock: Clock) {
+  constructor(db: Database, clock: Clock, makeId = newId) {
     this.#db = db;
     this.#clock = clock;
+    this.#makeId = makeId;
   }
 
   /** Queues what the events ask for. @throws PoisonEvent */
@@ -106,7 +108,7 @@ export class Messages {
 
   #toMessage(event: InboundEvent): Message | undefined {
     const message = (kind: Kind, order_id: string, email: string, detail: string) => ({
-      notification_id: newId(this.#clock.wallMs()),
+      notification_id: this.#makeId(this.#clock.wallMs()),
       order_id,
       kind,
       email,

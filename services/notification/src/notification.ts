@@ -7,7 +7,7 @@ import { EVENTS_MIGRATIONS, EVENTS_TABLE } from "@ordermesh/events/outbox";
 import { kafkaAccess } from "@ordermesh/events/settings";
 import { TOPICS } from "@ordermesh/events/topics";
 import { migrate } from "@ordermesh/runtime/migrate";
-import { Db } from "@ordermesh/runtime/postgres";
+import { type Database, Db } from "@ordermesh/runtime/postgres";
 import type { ServiceContext } from "@ordermesh/runtime/service";
 import { Wakeup } from "@ordermesh/runtime/wakeup";
 import type { SETTINGS } from "./config.ts";
@@ -57,7 +57,7 @@ export async function startNotification(
     mail === undefined
       ? () => messages.sendWaiting(toMailbox, SEND_BATCH)
       : () => messages.sendWaiting(async (batch) => toMailbox(await mail(batch)), MAIL_BATCH);
-  const sending = sendUntilStopped(send, db, context);
+  const sending = sendUntilStopped(send, common);
 
   lifecycle.onDrain("send", () => sending);
   lifecycle.onClose("postgres", () => db.close());
@@ -65,20 +65,22 @@ export async function startNotification(
   return [notificationService(messages)];
 }
 
-async function sendUntilStopped(
-  send: () => Promise<number>,
-  db: Db,
-  { clock, log, lifecycle }: ServiceContext<typeof SETTINGS>,
-): Promise<void> {
+/** What a loop that runs until a process stops needs of it. */
+type Loop = Pick<ServiceContext<typeof SETTINGS>, "clock" | "log"> & {
+  readonly db: Database;
+  readonly signal: AbortSignal;
+};
+
+export async function sendUntilStopped(send: () => Promise<number>, { db, clock, log, signal }: Loop): Promise<void> {
   const wakeup = new Wakeup(clock);
   db.listen(MESSAGE_CHANNEL, () => wakeup.wake());
-  while (!lifecycle.stopping.aborted) {
+  while (!signal.aborted) {
     try {
       if ((await send()) > 0) continue;
-      await wakeup.wait(SEND_POLL_MS, lifecycle.stopping);
+      await wakeup.wait(SEND_POLL_MS, signal);
     } catch (error) {
       log.warn({ "error.type": error instanceof Error ? error.name : "unknown" }, "sending failed, trying again");
-      await clock.sleep(ERROR_PAUSE_MS, lifecycle.stopping);
+      await clock.sleep(ERROR_PAUSE_MS, signal);
     }
   }
 }

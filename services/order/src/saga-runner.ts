@@ -5,7 +5,7 @@ import type { MeshClient } from "@ordermesh/mesh/service-definition";
 import type { InventoryServiceDefinition } from "@ordermesh/proto/ordermesh/inventory/v1/inventory";
 import type { PaymentServiceDefinition } from "@ordermesh/proto/ordermesh/payment/v1/payment";
 import { failpoint } from "@ordermesh/runtime/failpoints";
-import { newId } from "@ordermesh/runtime/ids";
+import { type NewId, newId } from "@ordermesh/runtime/ids";
 import type { Logger } from "@ordermesh/runtime/log";
 import { Wakeup } from "@ordermesh/runtime/wakeup";
 import { toEvent } from "./messages.ts";
@@ -49,6 +49,8 @@ export type RunnerOptions = {
   readonly random: Random;
   /** Those of saga.ts, unless a test plants a bug. */
   readonly rules?: SagaRules;
+  /** Random identifiers unless given. */
+  readonly makeId?: NewId;
 };
 
 export class SagaRunner {
@@ -171,11 +173,11 @@ export class SagaRunner {
   }
 
   async #transition(row: OrderRow, input: SagaInput): Promise<OrderRow | undefined> {
-    const { store, clock, metrics, log, rules = SAGA_RULES } = this.#options;
+    const { store, clock, metrics, log, rules = SAGA_RULES, makeId = newId } = this.#options;
     const to = rules.next(row.state, input);
     if (to === undefined) throw new Error(`${input} has no meaning in ${row.state}`);
     const reason = reasonOf(input);
-    const event = toEvent(row, to, reason, newId(clock.wallMs()), clock.wallMs());
+    const event = toEvent(row, to, reason, makeId(clock.wallMs()), clock.wallMs());
     const changed = await store.transition(row, { input, to, reason }, event);
     if (changed === undefined) return undefined;
     if (isDecided(to)) metrics.orders.inc({ outcome: to.toLowerCase(), reason: changed.cancel_reason ?? "" });

@@ -4,7 +4,7 @@ import type { CallContext } from "@ordermesh/mesh/context";
 import { MeshError } from "@ordermesh/mesh/errors";
 import { OrderServiceDefinition, type PlaceOrderRequest } from "@ordermesh/proto/ordermesh/order/v1/order";
 import { type GrpcService, implement } from "@ordermesh/runtime/grpc-service";
-import { isUuid, newId } from "@ordermesh/runtime/ids";
+import { isUuid, type NewId, newId } from "@ordermesh/runtime/ids";
 import type { Catalog } from "./catalog.ts";
 import { isFinal, toOrder } from "./messages.ts";
 import type { OrderMetrics } from "./metrics.ts";
@@ -29,6 +29,8 @@ type Dependencies = {
   readonly watch: OrderWatch;
   readonly metrics: OrderMetrics;
   readonly clock: Clock;
+  /** Random identifiers unless given. */
+  readonly makeId?: NewId;
 };
 
 const CALLERS = {
@@ -126,14 +128,14 @@ async function accept(
   request: PlaceOrderRequest,
   hash: Buffer,
   call: CallContext,
-  { store, catalog, clock }: Dependencies,
+  { store, catalog, clock, makeId = newId }: Dependencies,
 ) {
   const { customerId, idempotencyKey: key, email, shipTo, paymentToken } = request;
   try {
     const { lines, total } = await catalog.price(request);
     if (shipTo === undefined) throw new TypeError("a validated order has an address");
     return await store.accept({
-      orderId: newId(clock.wallMs()),
+      orderId: makeId(clock.wallMs()),
       customerId,
       key,
       hash,

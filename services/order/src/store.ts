@@ -4,7 +4,7 @@ import type { OutboundEvent } from "@ordermesh/events/event";
 import { OUTBOX_CHANNEL, OUTBOX_COLUMNS, outboxParameters, outboxValues } from "@ordermesh/events/outbox";
 import type { Address } from "@ordermesh/proto/ordermesh/order/v1/order";
 import { failpoint } from "@ordermesh/runtime/failpoints";
-import { type Db, sql, type Tx } from "@ordermesh/runtime/postgres";
+import { type Database, sql, type Tx } from "@ordermesh/runtime/postgres";
 import type { CancelReason, SagaInput, SagaState } from "./saga.ts";
 
 /** A line as it is stored; JSON has no bigint, so the price is text. */
@@ -150,10 +150,10 @@ const PRUNE_KEYS = sql(
 );
 
 export class OrderStore {
-  readonly #db: Db;
+  readonly #db: Database;
   readonly #leaseMs: number;
 
-  constructor(db: Db, leaseMs: number) {
+  constructor(db: Database, leaseMs: number) {
     this.#db = db;
     this.#leaseMs = leaseMs;
   }

@@ -1,6 +1,6 @@
 /** Tells those who wait for an order that it has changed, wherever the change was made: PostgreSQL notifies every process. */
 import type { Clock } from "@ordermesh/mesh/clock";
-import type { Db } from "@ordermesh/runtime/postgres";
+import type { Database } from "@ordermesh/runtime/postgres";
 import { ORDER_CHANNEL } from "./store.ts";
 
 /** A notification may be lost with its connection, so waiting readers look again after this long. */
@@ -14,7 +14,7 @@ export class OrderWatch {
     this.#clock = clock;
   }
 
-  listen(db: Db): void {
+  listen(db: Database): void {
     db.listen(ORDER_CHANNEL, (orderId) => this.changed(orderId));
   }
 

@@ -2,7 +2,7 @@
 import { MeshError } from "@ordermesh/mesh/errors";
 import { type Payment, PaymentStatus } from "@ordermesh/proto/ordermesh/payment/v1/payment";
 import { failpoint } from "@ordermesh/runtime/failpoints";
-import { type Db, sql } from "@ordermesh/runtime/postgres";
+import { type Database, type Statement, sql } from "@ordermesh/runtime/postgres";
 import { type CardProvider, type Entry, type LedgerKind, ProviderFailure } from "./provider.ts";
 import { hashToken, type KeyOf, refundKey } from "./rules.ts";
 
@@ -52,7 +52,7 @@ const OUTCOME: Readonly<Record<LedgerKind, Status>> = {
 };
 
 type Dependencies = {
-  readonly db: Db;
+  readonly db: Database;
   readonly provider: CardProvider;
   readonly keyOf: KeyOf;
   readonly timeoutMs: number;
@@ -120,7 +120,7 @@ export class Charges {
     }
   }
 
-  async #one(statement: Parameters<Db["query"]>[0], ...values: unknown[]): Promise<Row> {
+  async #one(statement: Statement, ...values: unknown[]): Promise<Row> {
     const [row] = await this.#dependencies.db.query<Row>(statement, ...values);
     // Made by another transaction after this statement's snapshot: the caller tries again and sees it.
     if (row === undefined) throw new MeshError("conflict", "PAYMENT_BUSY", "the payment is being made by another call");

@@ -3,7 +3,7 @@
  * with payments, may answer late or wrongly after it has acted, and knows a request again by its idempotency key.
  */
 import type { Clock } from "@ordermesh/mesh/clock";
-import { type Db, sql } from "@ordermesh/runtime/postgres";
+import { type Database, sql } from "@ordermesh/runtime/postgres";
 
 export type LedgerKind = "CAPTURE" | "DECLINE" | "VOID" | "REFUND";
 export type Entry = {
@@ -30,10 +30,10 @@ const WRITE = sql(
 );
 
 export class CardProvider {
-  readonly #db: Db;
+  readonly #db: Database;
   readonly #clock: Clock;
 
-  constructor(db: Db, clock: Clock) {
+  constructor(db: Database, clock: Clock) {
     this.#db = db;
     this.#clock = clock;
   }

@@ -8,8 +8,8 @@ import { MeshError } from "@ordermesh/mesh/errors";
 import { OrderConfirmed, ShipmentCreated, ShipmentDispatched } from "@ordermesh/proto/ordermesh/event/v1/event";
 import { type Shipment, ShipmentStatus } from "@ordermesh/proto/ordermesh/shipping/v1/shipping";
 import { failpoint } from "@ordermesh/runtime/failpoints";
-import { isUuid, newId } from "@ordermesh/runtime/ids";
-import { type Db, sql, type Tx } from "@ordermesh/runtime/postgres";
+import { isUuid, type NewId, newId } from "@ordermesh/runtime/ids";
+import { type Database, sql, type Tx } from "@ordermesh/runtime/postgres";
 
 const DISPATCH_BATCH = 200;
 
@@ -42,10 +42,12 @@ const FIND = sql(
 );
 
 type Dependencies = {
-  readonly db: Db;
+  readonly db: Database;
   readonly carrierDelayMs: number;
   readonly clock: Clock;
   readonly random: Random;
+  /** Random identifiers unless given. */
+  readonly makeId?: NewId;
 };
 
 export class Shipments {
@@ -116,11 +118,11 @@ export class Shipments {
   }
 
   #event(type: string, key: string, sequence: bigint, parent: string, data: (at: Date) => Uint8Array): OutboundEvent {
-    const { clock, random } = this.#dependencies;
+    const { clock, random, makeId = newId } = this.#dependencies;
     const timeMs = clock.wallMs();
     const traceparent = childTraceparent(parent, random);
     return {
-      id: newId(timeMs),
+      id: makeId(timeMs),
       type,
       source: "ordermesh/shipping",
       topic: TOPICS.shipments,

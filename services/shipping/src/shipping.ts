@@ -33,7 +33,7 @@ export async function startShipping(context: ServiceContext<typeof SETTINGS>, re
   const onFatal = (error: Error) => lifecycle.fail(error);
   const handle = (...batch: Parameters<Shipments["create"]>) => shipments.create(...batch);
   startConsumer({ ...common, group: "shipping", topics: [TOPICS.orders], handle, onFatal });
-  const dispatching = dispatchUntilStopped(shipments, context);
+  const dispatching = dispatchUntilStopped(shipments, common);
 
   lifecycle.onDrain("relay", () => relaying);
   lifecycle.onDrain("dispatch", () => dispatching);
@@ -42,16 +42,16 @@ export async function startShipping(context: ServiceContext<typeof SETTINGS>, re
   return [shippingService(shipments)];
 }
 
-async function dispatchUntilStopped(
-  shipments: Shipments,
-  { clock, log, lifecycle }: ServiceContext<typeof SETTINGS>,
-): Promise<void> {
-  while (!lifecycle.stopping.aborted) {
+/** What a loop that runs until a process stops needs of it. */
+type Loop = Pick<ServiceContext<typeof SETTINGS>, "clock" | "log"> & { readonly signal: AbortSignal };
+
+export async function dispatchUntilStopped(shipments: Shipments, { clock, log, signal }: Loop): Promise<void> {
+  while (!signal.aborted) {
     try {
       if ((await shipments.dispatchDue()) > 0) continue;
     } catch (error) {
       log.warn({ err: error }, "dispatch failed, trying again");
     }
-    await clock.sleep(DISPATCH_POLL_MS, lifecycle.stopping);
+    await clock.sleep(DISPATCH_POLL_MS, signal);
   }
 }
