@@ -59,6 +59,7 @@ function after(before: Holdings, input: SagaInput, to: SagaState): Holdings[] {
   const isUnknown = input === "CANCEL_REQUESTED" || input === "TIMED_OUT" || input === "STEP_IMPOSSIBLE";
   const effects: Partial<Record<SagaInput, Partial<Holdings>>> = {
     STOCK_RESERVED: { stock: "held" },
+    OUT_OF_STOCK: { stock: "held" }, // By an earlier attempt that comes late.
     CHARGED: { money: true },
     STOCK_COMMITTED: { stock: "sold" },
     REFUNDED: { money: false },

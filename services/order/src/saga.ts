@@ -31,12 +31,13 @@ export type Step = "reserve" | "charge" | "commit" | "refund" | "release";
 
 /**
  * Every transition there is. Money decides: until CHARGED is stored an order can be cancelled, from then on it is only
- * driven forward. A cancelled order passes REFUNDING wherever a charge may exist, and RELEASING wherever stock may be held.
+ * driven forward. A cancelled order passes REFUNDING wherever a charge may exist, and RELEASING wherever stock may be held:
+ * also when there was none, as an earlier Reserve that was given up may still be on its way and find some.
  */
 export const TRANSITIONS: Readonly<Record<SagaState, Readonly<Partial<Record<SagaInput, SagaState>>>>> = {
   RESERVING: {
     STOCK_RESERVED: "CHARGING",
-    OUT_OF_STOCK: "CANCELLED",
+    OUT_OF_STOCK: "RELEASING",
     CANCEL_REQUESTED: "RELEASING",
     TIMED_OUT: "RELEASING",
     STEP_IMPOSSIBLE: "RELEASING",
