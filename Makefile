@@ -4,13 +4,13 @@ BIN := node_modules/.bin
 NODE := $(BIN)/node
 LOCAL := $(NODE) packages/local/src/main.ts
 FAST := '{packages,services}/*/src/**/*.test.ts' 'test/tidy/*.test.ts' test/chaos-api/documents.test.ts
-REAL := '{packages,services}/*/test/**/*.test.ts' 'test/e2e/*.test.ts'
+REAL := '{packages,services}/*/test/**/*.test.ts' 'test/e2e/*.test.ts' 'test/simulation/*.test.ts'
 ARGS ?=
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export NODE_COMPILE_CACHE := $(CURDIR)/.cache/node-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help install start reset doctor up dev chart chaos-api e2e status down demo crash outage rolling start-order check lint types fast test gen fmt verify bench bench-mesh bench-overload bench-simulation clean
+.PHONY: help install start reset doctor up dev chart chaos-api e2e status down demo crash outage rolling start-order simulate check lint types fast test gen fmt verify bench bench-mesh bench-overload bench-simulation clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,8 @@ outage: node_modules ## Kill a part under load: ARGS="--part etcd --seconds 120"
 	@$(NODE) test/outage/main.ts $(ARGS)
 rolling: node_modules ## Restart every service in turn under load; no call may fail
 	@$(NODE) test/rolling/main.ts $(ARGS)
+simulate: node_modules ## Thousands of interleavings of the system in memory: ARGS="--seconds 60 --seed 1"
+	@$(NODE) test/simulation/main.ts $(ARGS)
 start-order: node_modules ## Start everything in 10 random orders
 	@$(NODE) test/start-order/main.ts $(ARGS)
 
