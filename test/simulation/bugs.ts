@@ -5,7 +5,7 @@
 import type { OutboundEvent } from "@ordermesh/events/event";
 import { type InboxPolicy, recordInbox } from "@ordermesh/events/inbox";
 import type { RelayOptions } from "@ordermesh/events/relay";
-import type { InvariantId } from "@ordermesh/judge/invariants";
+import type { InvariantId } from "@ordermesh/judge/finding";
 import { isKind, MeshError } from "@ordermesh/mesh/errors";
 import { inputOfFailure, next } from "@ordermesh/order/saga";
 import { type OrderRow, OrderStore, type Transition } from "@ordermesh/order/store";

@@ -76,7 +76,10 @@ export class Customers {
     await this.#place("place", request);
     if (this.#chance.is(0.3)) await this.#read(request.idempotencyKey);
     if (this.#chance.is(0.2)) await this.#again(request);
-    if (this.#chance.is(0.1)) await this.#place("reuse", { ...request, lines: [{ sku: "MUG-1", quantity: 9 }] }, 1);
+    // A key is taken only once its order is known; before that another body may be the first to come.
+    const isTaken = this.#placed.get(request.idempotencyKey)?.orderId !== undefined;
+    if (this.#chance.is(0.1) && isTaken)
+      await this.#place("reuse", { ...request, lines: [{ sku: "MUG-1", quantity: 9 }] }, 1);
   }
 
   async #again(request: PlaceOrderRequest): Promise<void> {

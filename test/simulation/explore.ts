@@ -73,7 +73,7 @@ function summarize(result: RunResult): Summary {
 
 export function failureOf({ seed, verdict, findings, open }: RunResult): Failure | undefined {
   if (verdict !== "Failed" && open.length === 0) return undefined;
-  const violated = findings.filter(({ held }) => !held);
+  const violated = findings.filter(({ held }) => held === "False");
   const invariants = [...violated.map(({ id }) => id), ...(open.length > 0 ? ["not at rest"] : [])];
   return { seed, invariants, examples: [...violated.flatMap(({ examples }) => examples.slice(0, 1)), ...open] };
 }
