@@ -5,7 +5,6 @@
 import {
   type Metadata,
   Server,
-  ServerCredentials,
   type ServerUnaryCall,
   type ServerWritableStream,
   type sendUnaryData,
@@ -19,9 +18,12 @@ import { type AnyMethod, methodPath } from "@ordermesh/mesh/service-definition";
 import type { RecordSpan } from "@ordermesh/mesh/span";
 import { statusName, toStatus } from "@ordermesh/mesh/status";
 import type { GrpcService, Handler } from "./grpc-service.ts";
+import { guardHttp2, SERVER_LIMITS, type ServerLimits } from "./http2-guard.ts";
+import { type Listener, PlainListener } from "./listener.ts";
 import type { Logger } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { SecureListener } from "./secure-listener.ts";
+import { refuseBrokenText } from "./strict-text.ts";
 
 /** Upper bound for a call whose caller set none, or a longer one. */
 const MAX_CALL_MS = 30_000;
@@ -46,6 +48,8 @@ type Dependencies = {
   readonly identity?: IdentitySource | undefined;
   /** Refuses unary calls that are too many; without it all are taken. */
   readonly admission?: Admission;
+  /** What differs from `SERVER_LIMITS`. */
+  readonly limits?: Partial<ServerLimits>;
   /** Gets each call that was served. */
   readonly recordSpan?: RecordSpan | undefined;
 };
@@ -62,37 +66,51 @@ type AnyCall = ServerUnaryCall<Buffer, unknown> | ServerWritableStream<Buffer, u
 export class GrpcServer {
   readonly server = new Server(SERVER_OPTIONS);
   readonly #dependencies: Dependencies;
-  readonly #secure: SecureListener | undefined;
+  readonly #listener: Listener;
+  readonly #served = new Map<string, Served>();
   /** Streams never end by themselves, so a drain ends them. */
   readonly #streams = new Set<AbortController>();
 
   constructor(services: readonly GrpcService[], dependencies: Dependencies) {
+    refuseBrokenText();
     this.#dependencies = dependencies;
-    const { identity, metrics } = dependencies;
-    this.#secure = identity === undefined ? undefined : new SecureListener(this.server, identity, metrics);
+    const { identity, metrics, clock } = dependencies;
+    const limits = { ...SERVER_LIMITS, ...dependencies.limits };
+    this.#listener =
+      identity === undefined
+        ? new PlainListener(this.server, metrics, limits.connections)
+        : new SecureListener(this.server, identity, metrics, limits.connections);
+    guardHttp2(this.server, clock, limits, (path) => this.#kindOf(path));
     for (const service of services) this.#add(service);
   }
 
   /** Resolves with the port. */
   listen(host: string, port: number): Promise<number> {
-    if (this.#secure !== undefined) return this.#secure.listen(host, port);
-    return new Promise((resolve, reject) => {
-      this.server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) =>
-        error === null ? resolve(bound) : reject(error),
-      );
-    });
+    return this.#listener.listen(host, port);
   }
 
   /** Takes no new calls, ends streams and waits for open calls. */
   drain(): Promise<void> {
     for (const stream of this.#streams) stream.abort();
-    this.#secure?.close();
+    this.#listener.close();
     return new Promise((resolve) => this.server.tryShutdown(() => resolve()));
   }
 
   close(): void {
-    this.#secure?.close();
+    this.#listener.close();
     this.server.forceShutdown();
+  }
+
+  /** Nobody vouches for callers. */
+  get #isOpen(): boolean {
+    return this.#dependencies.identity === undefined;
+  }
+
+  /** Those of gRPC's own services are not bounded. */
+  #kindOf(path: string) {
+    const served = this.#served.get(path);
+    if (served === undefined) return "other";
+    return served.method.responseStream ? "server-stream" : "unary";
   }
 
   #add({ definition, handlers, callers }: GrpcService): void {
@@ -103,6 +121,7 @@ export class GrpcServer {
       if (handle === undefined) throw new TypeError(`${definition.fullName}/${method.name} has no handler`);
       const path = methodPath(definition, method);
       const served: Served = { path, method, handle, callers: callers[key] ?? [] };
+      this.#served.set(path, served);
       grpcDefinition[key] = { path, requestStream: false, responseStream: method.responseStream, ...bytesIn(method) };
       implementation[key] = method.responseStream
         ? (call: ServerWritableStream<Buffer, unknown>) => void this.#serveStream(served, call)
@@ -188,7 +207,7 @@ export class GrpcServer {
       clearTimeout(timer);
       this.#streams.delete(abort);
       // A name that no certificate vouches for could be any; it makes no series.
-      const caller = this.#secure === undefined ? "" : context.caller;
+      const caller = this.#isOpen ? "" : context.caller;
       const labels = { rpc_system_name: "grpc", rpc_method: path.slice(1), rpc_status_code: code, caller };
       metrics.served.observe(labels, (clock.nowMs() - startedMs) / 1_000);
       this.#dependencies.recordSpan?.({
@@ -206,7 +225,7 @@ export class GrpcServer {
 
   /** @throws MeshError forbidden CALLER_FORBIDDEN */
   #authorise({ path, callers }: Served, caller: string): void {
-    if (this.#secure === undefined || callers.includes(caller)) return;
+    if (this.#isOpen || callers.includes(caller)) return;
     const method = path.slice(1);
     this.#dependencies.metrics.callsForbidden.inc({ caller, rpc_method: method });
     throw new MeshError("forbidden", "CALLER_FORBIDDEN", `${caller} may not call ${method}`);
@@ -216,7 +235,7 @@ export class GrpcServer {
   #contextOf(call: AnyCall, deadlineMs: number, signal: AbortSignal): CallContext {
     const { metadata } = call;
     const traceparent = childTraceparent(textOf(metadata, "traceparent"), this.#dependencies.random);
-    const caller = this.#secure?.callerAt(call.getPeer()) ?? textOf(metadata, "x-mesh-caller") ?? "";
+    const caller = this.#listener.callerAt(call.getPeer()) ?? textOf(metadata, "x-mesh-caller") ?? "";
     return { deadlineMs, traceparent, signal, caller };
   }
 }

@@ -32,7 +32,7 @@ export function createMetrics(): Metrics {
     bugs: new Counter({ name: "mesh_bugs_total", help: "Throws that nobody expected", registers }),
     connectionsRefused: new Counter({
       name: "mesh_server_connections_refused_total",
-      help: "Connections without a certificate that is believed, or whose certificate names no service of this mesh",
+      help: "Connections that were hung up on: too many, no TLS as it should be, or no certificate that names a service of this mesh",
       labelNames: ["reason"],
       registers,
     }),

@@ -3,22 +3,33 @@
  * `setSecureContext`, refused handshakes are seen and counted, and a peer's name is read once for a connection.
  */
 
-import type { AddressInfo } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import { type Server as GrpcJsServer, ServerCredentials } from "@grpc/grpc-js";
 import { type IdentitySource, serviceOf, TLS_VERSION } from "@ordermesh/mesh/identity";
+import { boundConnections, type Listener, listenOn } from "./listener.ts";
 import type { Metrics } from "./metrics.ts";
 
 const HANDSHAKE_MS = 5_000;
 
-export class SecureListener {
+/** Why a handshake failed, by what OpenSSL and Node say; anything else is `handshake`. */
+const REASONS: Readonly<Record<string, string>> = {
+  ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: "no-certificate",
+  CERT_HAS_EXPIRED: "expired",
+  CERT_NOT_YET_VALID: "expired",
+  ERR_SSL_UNSUPPORTED_PROTOCOL: "protocol",
+  ERR_SSL_WRONG_VERSION_NUMBER: "protocol",
+  ERR_SSL_HTTP_REQUEST: "protocol",
+  ERR_TLS_HANDSHAKE_TIMEOUT: "too-slow",
+};
+
+export class SecureListener implements Listener {
   readonly #source: IdentitySource;
   readonly #server: Server;
   readonly #metrics: Metrics;
   /** By the address that grpc-js calls a peer. */
   readonly #callers = new Map<string, string>();
 
-  constructor(grpc: GrpcJsServer, source: IdentitySource, metrics: Metrics) {
+  constructor(grpc: GrpcJsServer, source: IdentitySource, metrics: Metrics, maxConnections: number) {
     this.#source = source;
     this.#metrics = metrics;
     const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
@@ -33,27 +44,23 @@ export class SecureListener {
       if (this.#accept(socket)) injector.injectConnection(socket);
       else socket.destroy();
     });
-    this.#server.on("tlsClientError", (_error, socket) => {
-      metrics.connectionsRefused.inc({ reason: "certificate" });
+    boundConnections(this.#server, metrics, maxConnections);
+    this.#server.on("tlsClientError", (error, socket) => {
+      metrics.connectionsRefused.inc({ reason: reasonOf(error, socket) });
       socket.destroy();
     });
     source.onChange(() => this.#server.setSecureContext(this.#documents));
   }
 
-  /** Resolves with the port. */
   listen(host: string, port: number): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen(port, host, () => resolve((this.#server.address() as AddressInfo).port));
-    });
+    return listenOn(this.#server, host, port);
   }
 
-  /** The service at the other end of a connection; empty when that is over. */
+  /** Empty when the connection is over. */
   callerAt(peer: string): string {
     return this.#callers.get(peer) ?? "";
   }
 
-  /** Takes no new connections. */
   close(): void {
     this.#server.close();
   }
@@ -74,4 +81,10 @@ export class SecureListener {
     socket.once("close", () => this.#callers.delete(peer));
     return true;
   }
+}
+
+/** A certificate that is not believed ends the connection without an error; the socket knows why. */
+function reasonOf(error: NodeJS.ErrnoException, { authorizationError }: TLSSocket): string {
+  const known = REASONS[String(authorizationError ?? error.code)];
+  return known ?? (authorizationError ? "untrusted" : "handshake");
 }

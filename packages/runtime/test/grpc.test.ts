@@ -2,101 +2,11 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { request } from "node:http";
-import { connect, constants } from "node:http2";
-import { type TestContext, test } from "node:test";
-import { systemClock } from "@ordermesh/mesh/clock";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type CallContext, currentContext } from "@ordermesh/mesh/context";
 import { MeshError } from "@ordermesh/mesh/errors";
-import { OrderServiceDefinition } from "@ordermesh/proto/ordermesh/order/v1/order";
-import {
-  ChargeRequest as ChargeCodec,
-  type ChargeRequest,
-  PaymentServiceDefinition,
-} from "@ordermesh/proto/ordermesh/payment/v1/payment";
-import { GrpcServer } from "../src/grpc.ts";
-import { implement } from "../src/grpc-service.ts";
-import { createLogger } from "../src/log.ts";
-import { createMetrics } from "../src/metrics.ts";
-
-const CHARGE = "/ordermesh.payment.v1.PaymentService/Charge";
-const WATCH = "/ordermesh.order.v1.OrderService/WatchOrder";
-const good = ChargeCodec.encode({ orderId: "one", amount: undefined, paymentToken: "tok_secret" }).finish();
-
-type Handle = (request: ChargeRequest, call: CallContext) => Promise<unknown>;
-
-async function start(t: TestContext, handle: Handle) {
-  const lines: string[] = [];
-  const destination = { write: (line: string) => void lines.push(line) };
-  const log = createLogger({ service: "test", instance: "test", version: "", level: "debug", destination });
-  const metrics = createMetrics();
-  let handled = 0;
-  const charge = async (message: ChargeRequest, call: CallContext) => {
-    handled += 1;
-    await handle(message, call);
-    return { payment: undefined };
-  };
-  const never = async () => ({ payment: undefined });
-  const unused = async () => ({ order: undefined });
-  const watchOrder = async function* (_request: unknown, { signal }: CallContext) {
-    yield { order: undefined };
-    await once(signal, "abort");
-  };
-  const services = [
-    implement(PaymentServiceDefinition, { charge, refund: never, getPayment: never }),
-    implement(OrderServiceDefinition, {
-      placeOrder: unused,
-      getOrder: unused,
-      cancelOrder: unused,
-      listOrders: async () => ({ orders: [], nextPageToken: "" }),
-      watchOrder,
-    }),
-  ];
-  const server = new GrpcServer(services, { log, metrics, clock: systemClock, random: Math.random });
-  const port = await server.listen("127.0.0.1", 0);
-  t.after(() => server.close());
-  return { server, port, lines, metrics, handled: () => handled };
-}
-
-type Reply = { readonly httpStatus: number; readonly grpcStatus: string; readonly message: string };
-
-/** One call by hand, so that everything about it can be wrong. */
-async function call(
-  port: number,
-  options: { path?: string; body?: Buffer | undefined; headers?: Record<string, string>; cancelAfterMs?: number } = {},
-): Promise<Reply> {
-  const session = connect(`http://127.0.0.1:${port}`);
-  session.on("error", () => undefined);
-  const stream = session.request({
-    [constants.HTTP2_HEADER_METHOD]: "POST",
-    [constants.HTTP2_HEADER_PATH]: options.path ?? CHARGE,
-    [constants.HTTP2_HEADER_CONTENT_TYPE]: "application/grpc",
-    [constants.HTTP2_HEADER_TE]: "trailers",
-    ...options.headers,
-  });
-  stream.on("error", () => undefined);
-  const found: Record<string, unknown> = {};
-  stream.on("response", (headers) => Object.assign(found, headers));
-  stream.on("trailers", (headers) => Object.assign(found, headers));
-  stream.end(options.body ?? frame(Buffer.from(good)));
-  if (options.cancelAfterMs !== undefined)
-    setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), options.cancelAfterMs);
-  stream.resume();
-  await once(stream, "close");
-  session.close();
-  return {
-    httpStatus: Number(found[":status"] ?? 0),
-    grpcStatus: String(found["grpc-status"] ?? ""),
-    message: decodeURIComponent(String(found["grpc-message"] ?? "")),
-  };
-}
-
-function frame(message: Buffer, length = message.length): Buffer {
-  const head = Buffer.alloc(5);
-  head.writeUInt32BE(length, 1);
-  return Buffer.concat([head, message]);
-}
-
-const nothing: Handle = async () => undefined;
+import { CHARGE, call, frame, good, nothing, start, WATCH } from "./served.ts";
 
 test("a good call is answered, and counted by method and code", async (t) => {
   const { port, metrics } = await start(t, nothing);
@@ -240,9 +150,19 @@ test("a stream whose deadline is centuries away goes on", async (t) => {
 });
 
 test("an open stream does not hold up a drain, and an open call is waited for", async (t) => {
-  const { server, port } = await start(t, () => new Promise((resolve) => setTimeout(resolve, 100)));
+  const [begun, followed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const slowly = async () => {
+    begun.resolve();
+    await sleep(100);
+  };
+  const watch = async function* ({ signal }: CallContext) {
+    yield { order: undefined };
+    followed.resolve();
+    await once(signal, "abort");
+  };
+  const { server, port } = await start(t, slowly, { watch });
   const [stream, open] = [call(port, { path: WATCH, body: frame(Buffer.alloc(0)) }), call(port)];
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await Promise.all([begun.promise, followed.promise]);
   await server.drain();
   assert.equal((await open).grpcStatus, "0");
   assert.deepEqual((await stream).grpcStatus, "14");
