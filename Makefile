@@ -35,7 +35,7 @@ chart: node_modules ## The tests of the chart; they need helm, and promtool for 
 chaos-api: node_modules ## What a real API server makes of experiments: CHAOS_API_CONTEXT=kind-ordermesh
 	$(NODE) --test test/chaos-api/*.test.ts
 e2e: chart up ## The tests of the system on the cluster, under load
-	$(NODE) --test test/cluster/*.test.ts
+	$(NODE) --test --test-concurrency=1 test/cluster/*.test.ts
 status: node_modules ## What runs on the cluster
 	@$(NODE) packages/cluster/src/main.ts status
 down: node_modules ## Delete the cluster and its data

@@ -1,13 +1,12 @@
 /** The system on the kind cluster, as the tests of it see it. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { forward, kubectl, RELEASE, ROOT } from "@ordermesh/cluster/tools";
+import { forward, helm, kubectl, RELEASE, ROOT } from "@ordermesh/cluster/tools";
 import { freePorts } from "@ordermesh/local/part";
 import { type DemoResult, runDemo } from "../demo/demo.ts";
 
 export const URL_OF_SHOP = "http://127.0.0.1:8080";
-export const SERVICES = ["inventory", "notification", "order", "payment", "shipping", "storefront"] as const;
-const WITH_DATABASE = SERVICES.filter((service) => service !== "storefront");
+const WITH_DATABASE = ["inventory", "notification", "order", "payment", "shipping"] as const;
 const SETTLE_MS = 2_000;
 
 type Pod = {
@@ -30,6 +29,12 @@ type Pod = {
 export async function pods(): Promise<Pod[]> {
   const { items } = JSON.parse(await kubectl("get", "pods", "-o", "json"));
   return items;
+}
+
+/** What the release was installed with. */
+export async function installed(): Promise<{ readonly tag: string; readonly mode: "strimzi" | "embedded" }> {
+  const { image, kafka } = JSON.parse(await helm("get", "values", RELEASE, "--all", "--output", "json"));
+  return { tag: image.tag, mode: kafka.mode };
 }
 
 /** `<pod> <restarts>` of all containers that were restarted. */

@@ -16,7 +16,7 @@ Installs the services with etcd, PostgreSQL, Kafka and a small Prometheus, or wi
 \`\`\`sh
 kubectl apply -f k8s/namespace.yaml
 helm install ordermesh helm/ordermesh -n ordermesh --set image.repository=registry.example/ordermesh,image.tag=1.2.3
-helm test ordermesh -n ordermesh --logs
+helm test ordermesh -n ordermesh
 \`\`\`
 
 - Profiles: \`profiles/dev.yaml\` (one of everything, little memory), none (two of each service), \`profiles/ha.yaml\` (three of

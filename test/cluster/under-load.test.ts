@@ -1,0 +1,71 @@
+/** What customers see of an upgrade, a restart and a loss: 20 orders a second all the while, and the judge afterwards. */
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { buildImage, install, loadImage, untilReady } from "@ordermesh/cluster/cluster";
+import { helm, kubectl, RELEASE, tool } from "@ordermesh/cluster/tools";
+import type { DemoResult } from "../demo/demo.ts";
+import { installed, judged, restarts } from "./harness.ts";
+
+const { mode } = await installed();
+const LOAD_S = 45;
+
+function report(t: TestContext, { load, verdict, restMs }: DemoResult): void {
+  t.diagnostic(
+    `${load.begun} orders: ${load.confirmed} confirmed, ${load.cancelled} cancelled, ${load.refused} refused, ${load.unknown} unknown, ${load.retries} asked again; p50 ${load.p50Ms} ms, p99 ${load.p99Ms} ms; at rest after ${restMs} ms; ${verdict.verdict}`,
+  );
+}
+
+/** What `disturb` did was not seen by any customer. */
+function assertUnseen({ load, verdict, isAtRest }: DemoResult): void {
+  assert.equal(verdict.verdict, "Passed", JSON.stringify(verdict.findings));
+  assert.ok(isAtRest, "the system did not come to rest");
+  assert.deepEqual(
+    { refused: load.refused, unknown: load.unknown, askedAgain: load.retries },
+    { refused: 0, unknown: 0, askedAgain: 0 },
+  );
+}
+
+test("an upgrade to another image and the way back are seen by no customer", async (t) => {
+  const tag = await buildImage();
+  await tool("docker", ["tag", `ordermesh:${tag}`, `ordermesh:${tag}-next`]);
+  await loadImage(`${tag}-next`);
+  const result = await judged(
+    41,
+    2 * LOAD_S,
+    async () => {
+      await install(`${tag}-next`, "dev", ["--reuse-values"]);
+      await untilReady(() => undefined);
+      await helm("rollback", RELEASE);
+      await untilReady(() => undefined);
+    },
+    (line) => t.diagnostic(line),
+  );
+  report(t, result);
+  assertUnseen(result);
+});
+
+test("a rollout restart of every service is seen by no customer", async (t) => {
+  const restart = async () => {
+    await kubectl("rollout", "restart", "deployment", "-l", `app.kubernetes.io/instance=${RELEASE}`);
+    await untilReady(() => undefined);
+  };
+  const result = await judged(42, LOAD_S, restart, (line) => t.diagnostic(line));
+  report(t, result);
+  assertUnseen(result);
+});
+
+test("each stateful part's pod is deleted under load: no order is lost, no card charged twice, no service restarts", async (t) => {
+  const lose = async () => {
+    const kafka = mode === "strimzi" ? `${RELEASE}-${RELEASE}-nodes-0` : `${RELEASE}-kafka-0`;
+    for (const part of [`${RELEASE}-etcd-0`, `${RELEASE}-postgres-0`, kafka]) {
+      await kubectl("delete", "pod", part, "--wait=false");
+      await new Promise((resolve) => setTimeout(resolve, 12_000));
+    }
+    await untilReady(() => undefined);
+  };
+  const result = await judged(43, LOAD_S, lose, (line) => t.diagnostic(line));
+  report(t, result);
+  assert.equal(result.verdict.verdict, "Passed", JSON.stringify(result.verdict.findings));
+  assert.ok(result.isAtRest, "the system did not come to rest");
+  assert.deepEqual(await restarts(), []);
+});
