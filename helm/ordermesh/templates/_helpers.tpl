@@ -125,3 +125,17 @@ runAsGroup: 0
 fsGroup: 0
 seccompProfile: { type: RuntimeDefault }
 {{- end }}
+
+{{/* Where the API server is, for egress rules: the addresses of the values, or those that the cluster names; anywhere while rendered without one. */}}
+{{- define "ordermesh.kubernetesApi" -}}
+{{- $peers := list -}}
+{{- range .Values.kubernetesApi }}{{ $peers = append $peers (dict "ipBlock" (dict "cidr" .)) }}{{ end -}}
+{{- if not $peers -}}
+{{- $slice := lookup "discovery.k8s.io/v1" "EndpointSlice" "default" "kubernetes" -}}
+{{- $bits := ternary 128 32 (eq (default "" $slice.addressType) "IPv6") -}}
+{{- range $slice.endpoints }}{{ range .addresses }}{{ $peers = append $peers (dict "ipBlock" (dict "cidr" (printf "%s/%d" . (int $bits)))) }}{{ end }}{{ end -}}
+{{- end -}}
+{{- $rule := dict "ports" (list (dict "port" 443) (dict "port" 6443)) -}}
+{{- if $peers }}{{ $_ := set $rule "to" $peers }}{{ end -}}
+{{- toJson $rule -}}
+{{- end }}

@@ -1,5 +1,5 @@
 /** Which calls a server takes: within the caller's rate, while its event loop keeps up, and as many at a time as it serves well. */
-import { type EventLoopUtilization, monitorEventLoopDelay, performance } from "node:perf_hooks";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { AdaptiveLimit, type ConcurrencyPolicy } from "./adaptive-limit.ts";
 import type { Clock, Random } from "./clock.ts";
 import type { CallContext } from "./context.ts";
@@ -9,6 +9,7 @@ import type { MeshMetrics } from "./metrics.ts";
 import { type RatePolicy, TokenBucket } from "./token-bucket.ts";
 
 const NS_PER_MS = 1e6;
+const US_PER_MS = 1e3;
 /** Callers with a rate of their own; more than a mesh has services. */
 const MAX_CALLERS = 1_000;
 
@@ -34,11 +35,13 @@ export class Admission {
   readonly #methods = new Map<string, Method>();
   readonly #buckets = new Map<string, TokenBucket>();
   readonly #delay = monitorEventLoopDelay({ resolution: 20 });
-  #usedAtLook: EventLoopUtilization = performance.eventLoopUtilization();
+  #cpuAtLook = process.threadCpuUsage();
+  #lookedMs: number;
   readonly #timer: NodeJS.Timeout;
 
   constructor(dependencies: Dependencies) {
     this.#dependencies = dependencies;
+    this.#lookedMs = dependencies.clock.nowMs();
     this.#delay.enable();
     this.#timer = setInterval(() => this.#look(), WINDOW_MS).unref();
   }
@@ -73,14 +76,25 @@ export class Admission {
 
   #look(): void {
     const { metrics, policy } = this.#dependencies;
-    const used = performance.eventLoopUtilization();
-    const { utilization } = performance.eventLoopUtilization(used, this.#usedAtLook);
-    this.#usedAtLook = used;
-    this.#shedding.learn(this.#delay.percentile(99) / NS_PER_MS, utilization);
+    this.#shedding.learn(this.#delay.percentile(99) / NS_PER_MS, this.#cpuShare());
     this.#delay.reset();
     metrics.shedShare.set(this.#shedding.share);
     for (const [name, { limit }] of this.#methods)
       metrics.concurrencyLimit.set({ rpc_method: name }, limit.within(policy(name).concurrency));
+  }
+
+  /**
+   * CPU that this thread had since the last look, of the time that has passed. Not the loop's utilization: that counts the
+   * time as work in which a process stood still because others had the CPU.
+   */
+  #cpuShare(): number {
+    const nowMs = this.#dependencies.clock.nowMs();
+    const cpu = process.threadCpuUsage();
+    const usedMs = (cpu.user + cpu.system - this.#cpuAtLook.user - this.#cpuAtLook.system) / US_PER_MS;
+    const share = usedMs / Math.max(1, nowMs - this.#lookedMs);
+    this.#cpuAtLook = cpu;
+    this.#lookedMs = nowMs;
+    return share;
   }
 
   #shed(cause: string, error: MeshError): MeshError {

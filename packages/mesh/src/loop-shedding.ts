@@ -21,9 +21,9 @@ export class LoopShedding {
     return this.#share;
   }
 
-  /** The 99th percentile of the loop's delay in the window that has ended, and the share of the window that the loop worked. */
-  learn(p99Ms: number, utilization: number): void {
-    this.#late = p99Ms > LATE_MS && utilization > BUSY ? this.#late + 1 : 0;
+  /** The 99th percentile of the loop's delay in the window that has ended, and the share of the window in which it had a CPU. */
+  learn(p99Ms: number, cpuShare: number): void {
+    this.#late = p99Ms > LATE_MS && cpuShare > BUSY ? this.#late + 1 : 0;
     if (this.#late === 0) this.#share = Math.max(0, this.#share - LESS);
     else if (this.#late >= LATE_WINDOWS || this.#share > 0) this.#share = Math.min(MAX_SHARE, this.#share + MORE);
   }
