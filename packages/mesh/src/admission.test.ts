@@ -75,31 +75,59 @@ function newAdmission(policy: ServerPolicy) {
   const metrics = createMeshMetrics(new Registry(), clock);
   const admission = new Admission({ clock, random: () => 0.5, metrics, policy: () => policy });
   const shed = async () => (await metrics.callsShed.get()).values.map(({ labels, value }) => [labels.cause, value]);
-  return { admission, shed };
+  return { admission, clock, shed };
 }
 
 test("more calls of a method at a time than the limit are refused, and another method is not", async () => {
   const { admission, shed } = newAdmission({ concurrency: { min: 1, max: 2 }, rateLimit: undefined });
   const { promise, resolve } = Promise.withResolvers<string>();
-  const open = [1, 2].map(() => admission.run("Slow", { caller: "order", deadlineMs: 1_000 }, () => promise));
+  const open = [1, 2].map(() =>
+    admission.run({ method: "Slow" }, { caller: "order", deadlineMs: 1_000 }, () => promise),
+  );
   await assert.rejects(
-    admission.run("Slow", { caller: "order", deadlineMs: 1_000 }, () => promise),
+    admission.run({ method: "Slow" }, { caller: "order", deadlineMs: 1_000 }, () => promise),
     { kind: "exhausted", reason: "SERVER_OVERLOADED" },
   );
-  assert.equal(await admission.run("Other", { caller: "order", deadlineMs: 1_000 }, async () => "served"), "served");
+  assert.equal(
+    await admission.run({ method: "Other" }, { caller: "order", deadlineMs: 1_000 }, async () => "served"),
+    "served",
+  );
   resolve("done");
   assert.deepEqual(await Promise.all(open), ["done", "done"]);
-  assert.equal(await admission.run("Slow", { caller: "order", deadlineMs: 1_000 }, async () => "served"), "served");
+  assert.equal(
+    await admission.run({ method: "Slow" }, { caller: "order", deadlineMs: 1_000 }, async () => "served"),
+    "served",
+  );
   assert.deepEqual(await shed(), [["concurrency", 1]]);
   admission.close();
 });
 
 test("a caller that calls too often is refused, and another is not", async () => {
   const { admission, shed } = newAdmission({ concurrency: BOUNDS, rateLimit: { perSecond: 1, burst: 2 } });
-  const call = (caller: string) => admission.run("Get", { caller, deadlineMs: 1_000 }, async () => "served");
+  const call = (caller: string) =>
+    admission.run({ method: "Get" }, { caller, deadlineMs: 1_000 }, async () => "served");
   assert.deepEqual(await Promise.all([call("a"), call("a")]), ["served", "served"]);
   await assert.rejects(call("a"), { kind: "exhausted", reason: "RATE_LIMITED" });
   assert.equal(await call("b"), "served");
   assert.deepEqual(await shed(), [["rate", 1]]);
+  admission.close();
+});
+
+test("a method that waits for others is not limited for taking long", async () => {
+  const { admission, clock } = newAdmission({ concurrency: BOUNDS, rateLimit: undefined });
+  const servedOf150 = async (method: string, isWaiting: boolean) => {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const context = { caller: "order", deadlineMs: clock.nowMs() + 5_000 };
+    const calls = Array.from({ length: 150 }, () => admission.run({ method, isWaiting }, context, () => promise));
+    const ended = Promise.allSettled(calls);
+    await clock.advance(4_900);
+    resolve("done");
+    return (await ended).filter(({ status }) => status === "fulfilled").length;
+  };
+  for (let round = 0; round < 5; round += 1) assert.equal(await servedOf150("Wait", true), 150);
+  const quick = { caller: "order", deadlineMs: clock.nowMs() + 60_000 };
+  for (let call = 0; call < 20; call += 1) await admission.run({ method: "Work" }, quick, async () => "served");
+  await servedOf150("Work", false);
+  assert.ok((await servedOf150("Work", false)) < 150);
   admission.close();
 });

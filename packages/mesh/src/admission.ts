@@ -27,6 +27,9 @@ type Dependencies = {
   readonly policy: (methodName: string) => ServerPolicy;
 };
 
+/** `isWaiting`: its calls mostly wait for others, so that how long they take never lowers its limit. */
+export type AskedMethod = { readonly method: string; readonly isWaiting?: boolean };
+
 type Method = { readonly limit: AdaptiveLimit; inFlight: number };
 
 export class Admission {
@@ -48,7 +51,7 @@ export class Admission {
 
   /** Runs `work` if the call is taken. @throws MeshError exhausted RATE_LIMITED, SERVER_OVERLOADED, and what `work` throws */
   async run<T>(
-    methodName: string,
+    { method: methodName, isWaiting = false }: AskedMethod,
     { caller, deadlineMs }: Pick<CallContext, "caller" | "deadlineMs">,
     work: () => Promise<T>,
   ): Promise<T> {
@@ -64,7 +67,12 @@ export class Admission {
     try {
       return await work();
     } finally {
-      method.limit.learn(clock.nowMs() - startedMs, deadlineMs - startedMs, method.inFlight, concurrency);
+      method.limit.learn(
+        isWaiting ? 0 : clock.nowMs() - startedMs,
+        deadlineMs - startedMs,
+        method.inFlight,
+        concurrency,
+      );
       method.inFlight -= 1;
     }
   }

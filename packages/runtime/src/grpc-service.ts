@@ -16,16 +16,23 @@ export type GrpcService = {
   readonly definition: ServiceDefinition;
   readonly handlers: Readonly<Record<string, Handler>>;
   readonly callers: Readonly<Record<string, readonly string[]>>;
+  readonly waiting: readonly string[];
 };
 
+/**
+ * `waiting` names methods that mostly wait for others, as for an order's end: how long their calls take says nothing of how
+ * busy this server is.
+ */
 export function implement<S extends ServiceDefinition>(
   definition: S,
   handlers: Handlers<S>,
   callers: Callers<S> = {},
+  waiting: readonly (keyof S["methods"] & string)[] = [],
 ): GrpcService {
   return {
     definition,
     handlers: handlers as unknown as Record<string, Handler>,
     callers: callers as Record<string, readonly string[]>,
+    waiting,
   };
 }

@@ -60,6 +60,7 @@ type Served = {
   readonly method: AnyMethod;
   readonly handle: Handler;
   readonly callers: readonly string[];
+  readonly isWaiting: boolean;
 };
 type AnyCall = ServerUnaryCall<Buffer, unknown> | ServerWritableStream<Buffer, unknown>;
 
@@ -113,14 +114,14 @@ export class GrpcServer {
     return served.method.responseStream ? "server-stream" : "unary";
   }
 
-  #add({ definition, handlers, callers }: GrpcService): void {
+  #add({ definition, handlers, callers, waiting }: GrpcService): void {
     const grpcDefinition: Record<string, object> = {};
     const implementation: Record<string, (...args: never[]) => void> = {};
     for (const [key, method] of Object.entries(definition.methods)) {
       const handle = handlers[key];
       if (handle === undefined) throw new TypeError(`${definition.fullName}/${method.name} has no handler`);
       const path = methodPath(definition, method);
-      const served: Served = { path, method, handle, callers: callers[key] ?? [] };
+      const served: Served = { path, method, handle, callers: callers[key] ?? [], isWaiting: waiting.includes(key) };
       this.#served.set(path, served);
       grpcDefinition[key] = { path, requestStream: false, responseStream: method.responseStream, ...bytesIn(method) };
       implementation[key] = method.responseStream
@@ -136,11 +137,12 @@ export class GrpcServer {
     call: ServerUnaryCall<Buffer, unknown>,
     reply: sendUnaryData<unknown>,
   ): Promise<void> {
-    const { method, handle } = served;
+    const { method, handle, isWaiting } = served;
     const { admission } = this.#dependencies;
     const serve = async (context: CallContext) => {
       const answer = async () => await (handle(decode(method, call.request), context) as Promise<unknown>);
-      return admission === undefined ? await answer() : await admission.run(method.name, context, answer);
+      if (admission === undefined) return await answer();
+      return await admission.run({ method: method.name, isWaiting }, context, answer);
     };
     try {
       reply(null, await this.#serveCall(served, call, MAX_CALL_MS, serve));

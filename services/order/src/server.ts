@@ -101,6 +101,7 @@ export function orderService(dependencies: Dependencies): GrpcService {
       },
     },
     CALLERS,
+    ["placeOrder"], // It has a bound of its own.
   );
 }
 

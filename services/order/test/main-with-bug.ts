@@ -40,6 +40,7 @@ async function startUnready(context: Context): Promise<GrpcService[]> {
       definition: OrderServiceDefinition,
       handlers: Object.fromEntries(methods.map((method) => [method, handlerOf(method)])),
       callers: Object.fromEntries(methods.map((method) => [method, ["storefront"]])),
+      waiting: ["placeOrder"],
     },
   ];
 }
