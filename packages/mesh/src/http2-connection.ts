@@ -4,6 +4,7 @@
  * serves its calls to their end while new ones go to the next.
  */
 import { type ClientHttp2Session, connect } from "node:http2";
+import type { Socket } from "node:net";
 import { status } from "@grpc/grpc-js";
 import { jitter } from "./clock.ts";
 import type { Attempt, Connection, ConnectionState } from "./connection.ts";
@@ -47,6 +48,7 @@ class Http2Connection implements Connection {
   #isClosing = false;
   /** All that are open, those that are being drained too. */
   readonly #sessions = new Set<ClientHttp2Session>();
+  readonly #sockets = new WeakMap<ClientHttp2Session, Socket>();
 
   constructor(address: string, security?: PeerSecurity) {
     this.address = address;
@@ -104,6 +106,8 @@ class Http2Connection implements Connection {
     if (signal?.aborted) throw statusError(status.CANCELLED, "the caller cancelled the call");
     if (this.#isClosing) throw new NotBegunError("the connection is closed");
     if (this.#state.kind === "failing") throw new NotBegunError(`${this.address} cannot be reached: ${this.#problem}`);
+    // Node tells of a session's end by `close`, but not while bytes of it cannot be sent; and then requests do not throw.
+    if ("session" in this.#state && this.#state.session.destroyed) this.#lost(this.#state.session);
     if (this.#state.kind === "ready" && this.#identity !== this.#security?.source.current)
       this.#renew(this.#state.session);
     if (this.#state.kind === "idle") this.#connect();
@@ -121,7 +125,10 @@ class Http2Connection implements Connection {
       clearTimeout(timer);
       if (this.#isCurrent(session)) this.#ready(session);
     });
-    session.once("connect", () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
+    session.once("connect", (_, socket) => {
+      session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
+      this.#sockets.set(session, socket);
+    });
     session.on("error", ({ message }) => {
       this.#problem = message; // `close` follows, and the streams report it to their calls.
     });
@@ -138,7 +145,7 @@ class Http2Connection implements Connection {
   #ready(session: ClientHttp2Session): void {
     this.#state = { kind: "ready", session };
     this.#backoffMs = MIN_BACKOFF_MS;
-    const timer = setInterval(() => ping(session), KEEPALIVE_MS).unref();
+    const timer = setInterval(() => ping(session, this.#sockets.get(session)), KEEPALIVE_MS).unref();
     session.once("close", () => clearInterval(timer));
     session.once("goaway", () => clearInterval(timer));
   }
@@ -186,8 +193,11 @@ function openSession(address: string, security: PeerSecurity | undefined): Clien
 }
 
 /** A peer that does not answer in time has frozen or is out of reach. */
-function ping(session: ClientHttp2Session): void {
+function ping(session: ClientHttp2Session, socket: Socket | undefined): void {
   if (session.destroyed || session.closed) return;
-  const timer = setTimeout(() => session.destroy(), KEEPALIVE_ANSWER_MS).unref();
+  const timer = setTimeout(() => {
+    session.destroy();
+    socket?.destroy(); // Which would wait for what the peer does not take.
+  }, KEEPALIVE_ANSWER_MS).unref();
   session.ping(() => clearTimeout(timer));
 }
