@@ -60,13 +60,13 @@ export const ORDER_COMMANDS: readonly Draw[] = [
       name: "rest",
       async run(subject, { rows }) {
         const row = rows[Math.floor(at * rows.length)];
-        if (row !== undefined) await storeOf(subject).rest(row, 100);
+        if (row !== undefined) await storeOf(subject).rest(row, 1_000);
       },
     };
   },
   (chance) => {
     const limit = 50;
-    const ms = chance.pick([0, 200, 6_000]);
+    const ms = chance.pick([0, 2_000, 6_000]);
     return {
       name: `claim after ${ms} ms`,
       async run(subject, memory) {

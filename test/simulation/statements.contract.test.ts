@@ -7,7 +7,7 @@ import { skipWithoutPostgres as skip } from "@ordermesh/local/under-test";
 import { MeshError } from "@ordermesh/mesh/errors";
 import { OrderStore } from "@ordermesh/order/store";
 import { CardProvider } from "@ordermesh/payment/provider";
-import type { Database } from "@ordermesh/runtime/postgres";
+import { type Database, sql } from "@ordermesh/runtime/postgres";
 import { Chance } from "./chance.ts";
 import { type Command, IDS, type Memory } from "./command.ts";
 import { COMMANDS, confirmed, shipmentsOf, within } from "./commands.ts";
@@ -45,6 +45,16 @@ async function assertSameTables(service: ServiceName, [real, memory]: readonly [
   for (const table of TABLES.filter((name) => isOf(name, service) && name !== "products"))
     assert.deepEqual(await memory.dump(table), await real.dump(table), table);
 }
+
+test("time passes in PostgreSQL slowly", { skip }, async (t) => {
+  const { db, clock } = await openPostgres(t, "order");
+  const now = async () =>
+    (await db.query<{ at: Date }>(sql("contract_now", "SELECT now() AS at")))[0]?.at.getTime() ?? 0;
+  const [before, began] = [await now(), performance.now()];
+  await clock.sleep(500);
+  const passed = performance.now() - began;
+  assert.ok((await now()) - before < passed / 10);
+});
 
 for (const service of SERVICES)
   test(`${service}: the same commands have the same answers and leave the same rows`, { skip }, async (t) => {

@@ -69,6 +69,8 @@ const CATALOGUE = Object.fromEntries(
     1_000_000,
   ]),
 );
+/** Without it a lease can end in PostgreSQL by real time alone, on a machine with much to do, and in memory it does not. */
+const SLOW_CLOCK = new URL("./slow-clock/", import.meta.url);
 const POLL_MS = 5;
 const PATIENCE_MS = 30_000;
 
@@ -85,6 +87,7 @@ export async function openPostgres(t: TestContext, service: ServiceName): Promis
   const { db } = await openDatabase(t, [
     { dir: EVENTS_MIGRATIONS, table: EVENTS_TABLE },
     { dir: own, table: `${service}_migrations` },
+    { dir: SLOW_CLOCK, table: "slow_clock_migrations" },
   ]);
   const tables = TABLES.filter((table) => isOf(table, service));
   const nameOf = (table: TableName) => SCHEMAS[table] ?? table;
