@@ -49,11 +49,18 @@ test("no note to do something later lacks an issue number", () => {
 });
 
 test("services never import services, and packages never import services", () => {
+  const names = new Map(
+    files.flatMap(({ path, text }) => {
+      const folder = /^services\/([^/]+)\/package\.json$/.exec(path)?.[1];
+      return folder === undefined ? [] : [[folder, JSON.parse(text).name as string] as const];
+    }),
+  );
+  assert.equal(names.size, readdirSync(`${ROOT}services`).length);
   const wrong = files.flatMap(({ path, text }) => {
     const own = /^services\/([^/]+)\//.exec(path)?.[1];
     if (!/^(services|packages)\/[^/]+\/src\//.test(path)) return [];
-    const services = readdirSync(`${ROOT}services`).filter((name) => name !== own);
-    return services.filter((name) => text.includes(`"@ordermesh/${name}/`)).map((name) => `${path} imports ${name}`);
+    const others = [...names].filter(([folder]) => folder !== own);
+    return others.filter(([, name]) => text.includes(`"${name}/`)).map(([, name]) => `${path} imports ${name}`);
   });
   assert.deepEqual(wrong, []);
 });

@@ -7,6 +7,8 @@ import type { Visit } from "./visit.ts";
 
 /** As often as a visit looks for an abort, and takes samples. */
 export const LOOK_EVERY_MS = 1_000;
+/** Reason of one that waits for its turn. */
+export const QUEUED = "Queued";
 
 /** What would be taken now; the same for the same candidates and round. */
 export async function pick(visit: Visit, round: number): Promise<Picked> {
@@ -19,7 +21,10 @@ export async function pick(visit: Visit, round: number): Promise<Picked> {
 
 export async function begin(visit: Visit): Promise<number | undefined> {
   const { experiment, spec, ports } = visit;
-  const lateMs = visit.nowMs - experiment.createdAtMs;
+  const seenMs = visit.status.startTime === undefined ? visit.nowMs : visit.msOf("startTime");
+  const lateMs = seenMs - experiment.createdAtMs;
+  // The time in the queue is not part of it.
+  if (visit.status.reason === QUEUED) await visit.save({ reason: "", message: "", startTime: visit.now });
   await visit.save({ startTime: visit.status.startTime ?? visit.now });
   const stop = await whyStop(visit);
   if (stop !== undefined && stop.reason !== "SafetyLever") return await cancel(visit, stop);

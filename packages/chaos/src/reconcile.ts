@@ -5,7 +5,7 @@
 
 import { heal, judgeAll, recover } from "./after.ts";
 import type { Experiment } from "./backend.ts";
-import { begin, watchBaseline } from "./before.ts";
+import { begin, QUEUED, watchBaseline } from "./before.ts";
 import { unknownConditions } from "./condition.ts";
 import { hold } from "./during.ts";
 import type { ExperimentStatus, Phase } from "./status.ts";
@@ -42,6 +42,12 @@ export async function reconcile(experiment: Experiment, ports: Ports): Promise<O
   const visit = new Visit(experiment, status, ports);
   const requeueAfterMs = await HANDLERS[status.phase](visit);
   return { status: visit.status, requeueAfterMs };
+}
+
+/** What is stored of one that has to wait for another: it was seen in time, however long that takes. */
+export function queuedStatus(experiment: Experiment, nowMs: number, behind: string): ExperimentStatus {
+  const startTime = new Date(nowMs).toISOString();
+  return { ...firstStatus(experiment, nowMs), reason: QUEUED, message: `waits for ${behind} to end`, startTime };
 }
 
 function firstStatus({ generation, spec }: Experiment, nowMs: number): ExperimentStatus {

@@ -11,6 +11,11 @@ const LEASE_MARGIN_S = 5;
 /** A policy that says nothing; for churn where there is none. */
 const EMPTY_POLICY = '{"schemaVersion":1}';
 
+const UID = "([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})";
+/** Operators' rules have other names. */
+const RULE_KEY = new RegExp(`^/faults/${UID}-\\d+$`);
+const BACKUP_KEY = new RegExp(`^/chaos/${UID}/`);
+
 /** What was there before a policy was replaced; stored in the transaction that replaces it. */
 type Backup = { readonly before: string | null; readonly put: string };
 
@@ -61,6 +66,15 @@ export class StoreFaults {
   /** Whether the instance is registered. */
   async isRegistered(service: string, instance: string): Promise<boolean> {
     return (await this.#find(`${this.#prefix}/endpoints/${service}/${instance}`)) !== undefined;
+  }
+
+  /** Uids of the experiments that something is there of. */
+  async owners(): Promise<string[]> {
+    const rules = await this.#documents.list(`${this.#prefix}/faults/`);
+    const backups = await this.#documents.list(`${this.#prefix}/chaos/`);
+    const of = (pattern: RegExp, { key }: StoredDocument) => pattern.exec(key.slice(this.#prefix.length))?.[1] ?? [];
+    const uids = [...rules.flatMap((one) => of(RULE_KEY, one)), ...backups.flatMap((one) => of(BACKUP_KEY, one))];
+    return [...new Set(uids)];
   }
 
   /** How many things of the experiment are there. */

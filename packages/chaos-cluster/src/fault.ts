@@ -1,0 +1,22 @@
+/** The part of a back end that one kind of action needs. */
+import type { Candidate, InjectContext } from "@ordermesh/chaos/backend";
+import type { FaultEvidence, TargetStatus } from "@ordermesh/chaos/status";
+import type { Pod } from "./pods.ts";
+
+/** As in the port `Backend`. */
+export type Fault = {
+  /** `found` are all that matched when the target was chosen. */
+  readonly planUndo?: (target: Candidate, context: InjectContext, found: readonly Pod[]) => string;
+  /** Begins to collect what proves the fault. Called again and again. */
+  readonly watch?: (context: InjectContext) => Promise<void>;
+  readonly inject: (target: TargetStatus, context: InjectContext) => Promise<void>;
+  readonly heal: (target: TargetStatus, context: InjectContext) => Promise<void>;
+  readonly isHealed: (target: TargetStatus, context: InjectContext) => Promise<boolean>;
+  readonly evidence: (targets: readonly TargetStatus[], context: InjectContext) => Promise<FaultEvidence>;
+  readonly forget?: (experimentUid: string) => void;
+};
+
+/** The targets that something was done to. */
+export function actedOn(targets: readonly TargetStatus[]): TargetStatus[] {
+  return targets.filter(({ state, injectedAt }) => state === "Injected" || injectedAt !== undefined);
+}

@@ -1,0 +1,103 @@
+/** Wires the controller. */
+import { HttpWorkload } from "@ordermesh/chaos/http-workload";
+import { LedgerJudge } from "@ordermesh/chaos/ledger-judge";
+import { StoreFaults } from "@ordermesh/chaos/store-faults";
+import { ClusterBackend } from "@ordermesh/chaos-cluster/cluster-backend";
+import { clusterFaults } from "@ordermesh/chaos-cluster/faults";
+import { instancesOf } from "@ordermesh/chaos-cluster/instances";
+import { Pods } from "@ordermesh/chaos-cluster/pods";
+import { connectKube } from "@ordermesh/kubernetes/kube-config";
+import { LeaseElection } from "@ordermesh/kubernetes/lease-election";
+import { ListWatch } from "@ordermesh/kubernetes/list-watch";
+import { EtcdDocuments } from "@ordermesh/mesh/etcd-documents";
+import type { ServiceContext } from "@ordermesh/runtime/service";
+import { Announcer } from "./announcer.ts";
+import type { SETTINGS } from "./config.ts";
+import { Controller } from "./controller.ts";
+import { Experiments } from "./experiments.ts";
+import { createChaosMetrics } from "./metrics.ts";
+import { whyNotAllowed } from "./permission.ts";
+import { prometheusQueries } from "./prometheus.ts";
+import { storeReport } from "./report-map.ts";
+
+const LEASE = "ordermesh-chaos";
+
+type Context = ServiceContext<typeof SETTINGS>;
+
+export async function startChaos(context: Context) {
+  const {
+    config,
+    log,
+    metrics: { registry },
+    clock,
+    random,
+    lifecycle,
+  } = context;
+  const { namespace } = config;
+  const api = connectKube(undefined);
+  const metrics = createChaosMetrics(registry);
+  const instance = config.pod || config.instance;
+  const election = new LeaseElection({ api, namespace, name: LEASE, identity: instance, clock, random, log });
+  const experiments = new Experiments(api, namespace);
+  const onChange = () => controller.wake();
+  const watch = new ListWatch({ api, path: experiments.path, clock, random, log, onChange });
+  const controller: Controller = new Controller({
+    experiments,
+    watch,
+    ports: portsOf(context, api, election),
+    report: (object) => storeReport(api, object, { "status.json": JSON.stringify(object.status, null, 2) }),
+    announcer: new Announcer({ api, instance, clock, log, metrics }),
+    metrics,
+    clock,
+    log,
+  });
+  lifecycle.addReadiness("experiments", () => (watch.isListed ? undefined : "waiting for the API server"));
+  watch.start();
+  const acting = act(election, controller, lifecycle.stopping, metrics);
+  acting.catch((error: unknown) => lifecycle.fail(error));
+  lifecycle.onDrain("experiments", () => acting.catch(() => undefined));
+  lifecycle.onClose("watch", () => watch.stop());
+  return [];
+}
+
+/** Waits until this process leads, and runs experiments. @throws Error when it does not lead any more: the process must end */
+async function act(
+  election: LeaseElection,
+  controller: Controller,
+  stopping: AbortSignal,
+  { leading }: ReturnType<typeof createChaosMetrics>,
+): Promise<void> {
+  if (!(await election.acquire(stopping))) return;
+  leading.set(1);
+  const end = new AbortController();
+  const running = controller.run(AbortSignal.any([stopping, end.signal]));
+  const how = await election.hold(stopping);
+  end.abort();
+  if (how === "lost") throw new Error("another process leads: this one ends");
+  await running;
+  await election.release();
+}
+
+function portsOf({ config, clock, lifecycle }: Context, api: ReturnType<typeof connectKube>, election: LeaseElection) {
+  const { namespace, etcdEndpoints, etcdPrefix, databases } = config;
+  const documents = new EtcdDocuments(etcdEndpoints);
+  lifecycle.onClose("documents", async () => documents.close());
+  const pods = new Pods(api, namespace);
+  const release = { "app.kubernetes.io/instance": config.release };
+  const adminUrls = async () => (await instancesOf(pods, release)).flatMap(({ adminUrl }) => adminUrl ?? []);
+  return {
+    backend: new ClusterBackend({
+      ...clusterFaults({ pods, store: new StoreFaults(documents, etcdPrefix), release, clock }),
+      pods,
+      whyNotNow: () => whyNotAllowed(api, namespace),
+      isLeading: () => election.isLeading(),
+    }),
+    workload: new HttpWorkload(config.customersUrl),
+    judge: new LedgerJudge({
+      databases,
+      mesh: async () => ({ etcd: etcdEndpoints, prefix: etcdPrefix, adminUrls: await adminUrls() }),
+    }),
+    queries: prometheusQueries(config.prometheusUrl),
+    clock,
+  };
+}

@@ -1,0 +1,25 @@
+/** The settings of the controller. */
+import { BASE_SETTINGS } from "@ordermesh/runtime/base-settings";
+import { text, url } from "@ordermesh/runtime/config";
+import { parseDatabases } from "./databases.ts";
+
+export const SETTINGS = {
+  ...BASE_SETTINGS,
+  namespace: text("MESH_NAMESPACE", "Kubernetes namespace whose experiments are run, in which their targets are too"),
+  release: text("MESH_RELEASE", "Helm release whose instances are watched, by the label app.kubernetes.io/instance"),
+  customersUrl: url("MESH_CUSTOMERS_URL", "where `loadgen --serve` listens, which places the orders", ["http:"]),
+  prometheusUrl: url(
+    "MESH_PROMETHEUS_URL",
+    "Prometheus that checks are asked of; empty for none",
+    ["http:", "https:"],
+    {
+      fallback: "",
+    },
+  ),
+  databases: {
+    env: "MESH_DATABASES",
+    help: "URLs of the services' databases, for the judge: `order=postgres://…`, one after another, separated by spaces",
+    secret: true,
+    parse: parseDatabases,
+  },
+};
