@@ -121,6 +121,7 @@ const STATUS: ExperimentStatus = {
       samples: 1,
       failures: 0,
       consecutiveFailures: 0,
+      mostConsecutiveFailures: 0,
       errors: 0,
       consecutiveErrors: 0,
       lastAt: "2026-01-02T03:04:05.000Z",

@@ -2,11 +2,11 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { toJunit } from "@ordermesh/judge/junit";
 import { progressTo } from "@ordermesh/local/progress";
 import { ROOT } from "@ordermesh/local/system";
 import { seeded } from "@ordermesh/mesh/seeded";
 import { Customer } from "../harness/customer.ts";
-import { toJunit } from "../harness/junit.ts";
 import { CASES, type Case, nameOf } from "./matrix.ts";
 import { type CaseResult, runCase } from "./run-case.ts";
 import { startCrashSystem } from "./system.ts";
@@ -72,7 +72,11 @@ function report(results: readonly CaseResult[], planned: number, seconds: number
   const failed = results.filter(({ problem }) => problem !== undefined);
   const points = new Set(results.filter(({ problem }) => problem === undefined).map(({ name }) => name.split(" ")[0]));
   writeFileSync(join(dir, "results.json"), `${JSON.stringify(results, null, 2)}\n`);
-  writeFileSync(join(dir, "junit.xml"), toJunit("crash", results));
+  const cases = results.map(({ problem, ...rest }) => ({
+    ...rest,
+    problem: problem === undefined ? undefined : ({ kind: "failure", message: problem } as const),
+  }));
+  writeFileSync(join(dir, "junit.xml"), toJunit([{ name: "crash", cases }]));
   process.stdout.write(
     `\n${points.size} points reached and green; ${results.length} of ${planned} cases in ${seconds.toFixed(0)} s\n`,
   );

@@ -4,6 +4,7 @@ import type { Finding } from "@ordermesh/judge/finding";
 import type { Operation } from "@ordermesh/judge/history";
 import type { Action } from "./action.ts";
 import type { ExperimentSpec, Measure } from "./experiment.ts";
+import type { Report } from "./report.ts";
 import type { ExperimentStatus, FaultEvidence, TargetStatus } from "./status.ts";
 
 /** An experiment as it is stored, whether in an API server or in a file. */
@@ -121,6 +122,12 @@ export type Store = {
   readonly save: (status: ExperimentStatus) => Promise<void>;
   /** What is stored now; undefined when the experiment is gone. */
   readonly load: () => Promise<ExperimentStatus | undefined>;
+};
+
+/** Where the report of an experiment goes at its end. */
+export type Reports = {
+  /** Replaces one that is there already, as a crash may come before the verdict is stored. */
+  readonly keep: (report: Report) => Promise<NonNullable<ExperimentStatus["reportRef"]>>;
 };
 
 /** A Prometheus, or nothing. Undefined: there is no value (empty, NaN), which is an error and never a pass. */

@@ -14,8 +14,10 @@ const sampledWith = (values: readonly (number | undefined)[], of = probe) =>
   values.reduce((check, value, index) => addSample(check, of, value, index * 1_000), newCheck("edge", "During"));
 
 test("failures in a row are counted, and a good sample ends the row", () => {
-  const { samples, failures, consecutiveFailures, worstMilli, lastMilli } = sampledWith([980, 970, 991, 989]);
-  assert.deepEqual([samples, failures, consecutiveFailures, worstMilli, lastMilli], [4, 3, 1, 970, 989]);
+  const check = sampledWith([980, 970, 991, 989]);
+  const { samples, failures, consecutiveFailures, mostConsecutiveFailures, worstMilli, lastMilli } = check;
+  assert.deepEqual([samples, failures, consecutiveFailures, mostConsecutiveFailures], [4, 3, 1, 2]);
+  assert.deepEqual([worstMilli, lastMilli], [970, 989]);
 });
 
 test("no data is an error and neither a pass nor a failure", () => {

@@ -57,6 +57,7 @@ export function newCheck(name: string, phase: LoadPhase): CheckStatus {
     samples: 0,
     failures: 0,
     consecutiveFailures: 0,
+    mostConsecutiveFailures: 0,
     errors: 0,
     consecutiveErrors: 0,
     lastAt: null,
@@ -94,10 +95,12 @@ export function addSample(
   const worstMilli = check.worstMilli === null ? value : Math[isMoreBetter ? "min" : "max"](check.worstMilli, value);
   const known = { ...sampled, lastMilli: value, worstMilli, consecutiveErrors: 0 };
   if (holds(measure, valueMilli) !== isForbidden) return { ...known, consecutiveFailures: 0 };
+  const consecutiveFailures = check.consecutiveFailures + 1;
   return {
     ...known,
     failures: check.failures + 1,
-    consecutiveFailures: check.consecutiveFailures + 1,
+    consecutiveFailures,
+    mostConsecutiveFailures: Math.max(check.mostConsecutiveFailures, consecutiveFailures),
     lastFailedAt: at,
   };
 }

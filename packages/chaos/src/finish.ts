@@ -1,6 +1,7 @@
 /** The two ways out: an end with a verdict, and the way to it through the heal. */
 import { MAX_SENTENCE } from "./condition.ts";
-import type { Stop } from "./status.ts";
+import { makeReport } from "./report.ts";
+import type { ExperimentStatus, Stop } from "./status.ts";
 import { decide } from "./verdict.ts";
 import type { Visit } from "./visit.ts";
 
@@ -10,16 +11,30 @@ export async function complete(visit: Visit): Promise<undefined> {
   await workload.finish(visit.run).catch(() => undefined); // Customers that cannot be reached do not hold an experiment up.
   const { verdict, reason, message: whole } = decide(visit.spec, visit.status);
   const message = whole.slice(0, MAX_SENTENCE);
-  await visit.save({
+  const end = {
     phase: visit.status.stop === undefined ? "Completed" : "Aborted",
     verdict,
     reason,
     message,
     completionTime: visit.now,
     ...visit.conditions({ type: "Complete", status: "True", reason, message }),
-  });
+  } as const;
+  await visit.save({ ...end, ...(await keepReport(visit, { ...visit.status, ...end })) });
   backend.forget(visit.experiment.uid);
   return undefined;
+}
+
+/** A report that cannot be made or kept does not hold the verdict up; the status has no reference then. */
+async function keepReport(visit: Visit, status: ExperimentStatus): Promise<Pick<ExperimentStatus, "reportRef">> {
+  const { reports, workload } = visit.ports;
+  if (reports === undefined) return {};
+  try {
+    const interval = { fromMs: visit.msOf("startTime"), toMs: visit.nowMs };
+    const seconds = await workload.seconds(visit.run, interval).catch(() => undefined);
+    return { reportRef: await reports.keep(makeReport({ experiment: visit.experiment, status, seconds })) };
+  } catch {
+    return {};
+  }
 }
 
 /** Ends an experiment that has injected nothing. */

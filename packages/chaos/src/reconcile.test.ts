@@ -144,6 +144,17 @@ test("nothing is injected when it ends before the fault", async () => {
   }
 });
 
+test("the report tells the end that is stored, and a report that cannot be kept does not hold the end up", async () => {
+  const world = new FakeWorld({ spec: checked });
+  const { reportRef, ...status } = await world.run();
+  assert.deepEqual(reportRef, { kind: "File", name: "kill-payment.json" });
+  const targets = status.targets.map((target) => ({ ...target, undo: "" }));
+  assert.deepEqual(world.report?.status, { ...status, targets });
+  assert.ok((world.report?.curve?.points.length ?? 0) > 30);
+  const full = await new FakeWorld({ reportError: "no space" }).run();
+  assert.deepEqual([full.verdict, full.reportRef], ["Passed", undefined]);
+});
+
 test("orders that stand still are judged, not waited for", async () => {
   const world = new FakeWorld({ open: () => ["1 orders undecided"], violated: ["SagaTerminal"] });
   const { verdict, reason, message } = await world.run();

@@ -42,6 +42,7 @@ const check = z.object({
   samples: count,
   failures: count,
   consecutiveFailures: count,
+  mostConsecutiveFailures: count,
   errors: count,
   consecutiveErrors: count,
   lastAt: time.nullable(),

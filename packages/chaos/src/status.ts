@@ -65,6 +65,8 @@ export type CheckStatus = {
   readonly samples: number;
   readonly failures: number;
   readonly consecutiveFailures: number;
+  /** The longest row of them: what says whether a check was ever beyond what is tolerated. */
+  readonly mostConsecutiveFailures: number;
   readonly errors: number;
   readonly consecutiveErrors: number;
   /** RFC 3339, of the last sample and of the last that failed. */

@@ -1,6 +1,16 @@
 /** One visit of the loop at an experiment: what it has, and how it stores what it decides. */
 import type { Clock } from "@ordermesh/mesh/clock";
-import type { Backend, Experiment, InjectContext, Interval, Judge, Queries, Store, Workload } from "./backend.ts";
+import type {
+  Backend,
+  Experiment,
+  InjectContext,
+  Interval,
+  Judge,
+  Queries,
+  Reports,
+  Store,
+  Workload,
+} from "./backend.ts";
 import { withCondition } from "./condition.ts";
 import type { ExperimentSpec, Measure } from "./experiment.ts";
 import { measureMilli } from "./measure.ts";
@@ -12,6 +22,8 @@ export type Ports = {
   readonly judge: Judge;
   readonly queries: Queries;
   readonly store: Store;
+  /** Without it there is no report. */
+  readonly reports?: Reports;
   /** Times of a status outlive the process that wrote them, so that they are wall-clock times. */
   readonly clock: Pick<Clock, "wallMs">;
 };

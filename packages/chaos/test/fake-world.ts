@@ -2,11 +2,12 @@
 
 import type { Finding } from "@ordermesh/judge/finding";
 import type { Operation } from "@ordermesh/judge/history";
-import type { Backend, Candidate, Experiment, Judge, Queries, Second, Workload } from "../src/backend.ts";
+import type { Backend, Candidate, Experiment, Judge, Queries, Reports, Second, Workload } from "../src/backend.ts";
 import { StaleStatusError } from "../src/backend.ts";
 import { checkSpec, type ExperimentSpec, INVARIANTS } from "../src/experiment.ts";
 import { MemoryStore } from "../src/memory-store.ts";
 import { reconcile } from "../src/reconcile.ts";
+import type { Report } from "../src/report.ts";
 import type { ExperimentStatus, TargetStatus } from "../src/status.ts";
 import type { Ports } from "../src/visit.ts";
 
@@ -48,6 +49,7 @@ export type Knobs = {
   violated: readonly string[];
   findings: readonly string[];
   hasHistory: boolean;
+  reportError: string | undefined;
   ageMs: number;
   /** Sets `spec.abort` or deletes the experiment at that time. */
   abortAtMs: number;
@@ -70,6 +72,7 @@ const KNOBS: Knobs = {
   violated: [],
   findings: INVARIANTS,
   hasHistory: true,
+  reportError: undefined,
   ageMs: 0,
   abortAtMs: Number.POSITIVE_INFINITY,
   deleteAtMs: Number.POSITIVE_INFINITY,
@@ -83,6 +86,8 @@ export class FakeWorld {
   readonly active = new Set<string>();
   readonly phases: string[] = [];
   readonly memory: MemoryStore;
+  /** What was kept last. */
+  report: Report | undefined;
   steps = 0;
   firstHealAtMs: number | undefined;
   rate = 0;
@@ -102,6 +107,7 @@ export class FakeWorld {
       workload: this.#mortal(this.#workload()),
       judge: this.#mortal(this.#judge()),
       queries: this.#mortal<Queries>({ value: async () => this.#knobs.metric(this.atMs) }),
+      reports: this.#mortal<Reports>({ keep: async (report) => this.#keep(report) }),
       clock: { wallMs: () => this.#nowMs },
     };
   }
@@ -206,6 +212,12 @@ export class FakeWorld {
     };
   }
 
+  #keep(report: Report) {
+    if (this.#knobs.reportError !== undefined) throw new Error(this.#knobs.reportError);
+    this.report = report;
+    return { kind: "File", name: `${report.experiment.name}.json` } as const;
+  }
+
   #inject(target: TargetStatus, { action }: ExperimentSpec): void {
     if (this.#knobs.injectError !== undefined) throw new Error(this.#knobs.injectError);
     const key = `${target.uid}#${target.round}`;
@@ -245,7 +257,15 @@ export class FakeWorld {
     const seconds = Array.from({ length: count }, (_, index) => {
       const atMs = fromMs + index * 1_000;
       const second = this.#knobs.second(atMs);
-      return second && { atMs, begun: this.rate, accepted: this.rate, failed: 0, p99Ms: 50, latencies: [], ...second };
+      const accepted = second?.accepted ?? this.rate;
+      const common = {
+        atMs: START_MS + atMs,
+        begun: this.rate,
+        failed: 0,
+        p99Ms: 50,
+        latencies: [[50, accepted]] as const,
+      };
+      return second && { ...common, accepted, ...second };
     });
     const known = seconds.filter((second) => second !== undefined);
     return known.length < seconds.length ? undefined : known;
