@@ -8,6 +8,8 @@ import { type DemoResult, runDemo } from "../demo/demo.ts";
 export const URL_OF_SHOP = "http://127.0.0.1:8080";
 const WITH_DATABASE = ["inventory", "notification", "order", "payment", "shipping"] as const;
 const SETTLE_MS = 2_000;
+/** Orders a second while something is done to the system. A machine of two cores, which is the whole cluster, needs less. */
+export const RATE = Number(process.env.CLUSTER_ORDERS_PER_S ?? 20);
 
 type Pod = {
   readonly metadata: {
@@ -58,7 +60,7 @@ export async function runIn(service: string, script: string, dir = "/app/package
   );
 }
 
-/** Orders at 20/s while `disturb` works, judged when all is at rest. */
+/** Orders at `RATE` while `disturb` works, judged when all is at rest. */
 export async function judged(
   seed: number,
   seconds: number,
@@ -70,7 +72,7 @@ export async function judged(
   const [port = 0] = await freePorts(1);
   const stop = forward(`service/${RELEASE}-postgres`, port, 5432);
   try {
-    const options = { orders: seconds * 20, rate: 20, seed, kills: [], dir, say, progress: () => undefined };
+    const options = { orders: seconds * RATE, rate: RATE, seed, kills: [], dir, say, progress: () => undefined };
     const target = { url: URL_OF_SHOP, databases: await databases(port), system: undefined, mesh: undefined };
     const run = runDemo(target, options);
     await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
