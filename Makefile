@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export NODE_COMPILE_CACHE := $(CURDIR)/.cache/node-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help install start reset doctor up dev chart chaos-api e2e status down demo crash outage rolling start-order simulate check lint types fast test gen fmt verify bench bench-mesh bench-overload bench-simulation clean
+.PHONY: help install start reset doctor up dev chart chaos chaos-api e2e status down demo crash outage rolling start-order simulate check lint types fast test gen fmt verify bench bench-mesh bench-overload bench-simulation clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,8 @@ dev: node_modules ## The same for development: a changed line is live in seconds
 	@$(NODE) packages/cluster/src/main.ts dev $(ARGS)
 chart: node_modules ## The tests of the chart; they need helm, and promtool for the alerts
 	$(NODE) --test test/chart/*.test.ts
+chaos: node_modules ## The experiments on processes of this machine, judged: ARGS="kill-payment.yaml --output json"
+	@cd k8s/chaos && $(CURDIR)/$(NODE) $(CURDIR)/packages/meshctl/src/main.ts chaos run $(or $(ARGS),.)
 chaos-api: node_modules ## What a real API server makes of experiments: CHAOS_API_CONTEXT=kind-ordermesh
 	$(NODE) --test test/chaos-api/*.test.ts
 e2e: chart up ## The tests of the system on the cluster, under load

@@ -2,10 +2,10 @@
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { startFreshSystem } from "@ordermesh/local/fresh-system";
 import { silent } from "@ordermesh/local/progress";
 import { ROOT, type System } from "@ordermesh/local/system";
 import { LoadProcess } from "@ordermesh/test/load-process";
-import { startTestSystem } from "@ordermesh/test/test-system";
 import { difference, readCounts, readCpu } from "./cost.ts";
 
 const HELP = `Usage: make bench ARGS="[--rates 50,100,200,300] [--seconds 15]"
@@ -25,7 +25,7 @@ if (values.help) process.stdout.write(HELP);
 else await bench(values.rates.split(",").map(Number), Number(values.seconds));
 
 async function bench(rates: readonly number[], seconds: number): Promise<void> {
-  const system = await startTestSystem("bench", {
+  const system = await startFreshSystem("bench", process.env, {
     progress: silent,
     serviceEnv: { MESH_ENVIRONMENT: "production", MESH_LOG_LEVEL: "warn" },
   });

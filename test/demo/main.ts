@@ -3,13 +3,13 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { exitCodeOf, renderVerdict } from "@ordermesh/judge/report";
+import { startFreshSystem } from "@ordermesh/local/fresh-system";
 import { readState } from "@ordermesh/local/preflight";
 import { progressTo } from "@ordermesh/local/progress";
 import { ROOT, type System, type SystemState } from "@ordermesh/local/system";
 import { seeded } from "@ordermesh/mesh/seeded";
 import { Counters } from "../harness/counters.ts";
 import { CALL_FAULTS, putFaults } from "../harness/faults.ts";
-import { startTestSystem } from "../harness/test-system.ts";
 import { BUGS, bugOf } from "../oracle/bugs.ts";
 import { runDemo, type Target } from "./demo.ts";
 import { planKills } from "./kill-plan.ts";
@@ -101,7 +101,12 @@ async function startOwn(name: string): Promise<DemoTarget> {
     renewS === undefined
       ? {}
       : { certificates: { lifetimeMs: renewS * RENEWALS_PER_LIFETIME * 1_000, renewEveryMs: renewS * 1_000 } };
-  const system = await startTestSystem(name, { progress: progressTo(process.stdout), entries, envOf, ...certificates });
+  const system = await startFreshSystem(name, process.env, {
+    progress: progressTo(process.stdout),
+    entries,
+    envOf,
+    ...certificates,
+  });
   process.stdout.write(`Logs: ${system.logDir}\n`);
   return targetOf(system.state, system);
 }

@@ -6,12 +6,12 @@ import { parseArgs } from "node:util";
 import { parseHistory } from "@ordermesh/judge/history";
 import { quiesce } from "@ordermesh/judge/quiesce";
 import { renderVerdict } from "@ordermesh/judge/report";
+import { startFreshSystem } from "@ordermesh/local/fresh-system";
 import { progressTo } from "@ordermesh/local/progress";
 import type { System } from "@ordermesh/local/system";
 import { ROOT } from "@ordermesh/local/system";
 import { judgeSystem } from "../harness/judge-system.ts";
 import { LoadProcess } from "../harness/load-process.ts";
-import { startTestSystem } from "../harness/test-system.ts";
 
 const HELP = `Usage: make outage ARGS="--part etcd|kafka|postgres [--seconds 120] [--rate 10]"
 
@@ -39,7 +39,7 @@ else if (processName === undefined || !(seconds >= 1) || !(rate > 0)) {
   process.exitCode = 2;
 } else {
   const name = `outage-${values.part}`;
-  const system = await startTestSystem(name, { progress: progressTo(process.stdout) });
+  const system = await startFreshSystem(name, process.env, { progress: progressTo(process.stdout) });
   try {
     process.exitCode = await outage(system, processName, join(ROOT, ".cache", "runs", name, "history.jsonl"));
   } finally {

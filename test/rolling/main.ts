@@ -2,11 +2,11 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { startFreshSystem } from "@ordermesh/local/fresh-system";
 import { progressTo } from "@ordermesh/local/progress";
 import { ROOT, type System } from "@ordermesh/local/system";
 import { Counters, type Sample } from "../harness/counters.ts";
 import { LoadProcess, type LoadReport } from "../harness/load-process.ts";
-import { startTestSystem } from "../harness/test-system.ts";
 
 const HELP = `Usage: make rolling ARGS="[--rounds 3] [--rate 20] [--seed 1]"
 
@@ -34,7 +34,7 @@ else process.exitCode = await roll();
 
 async function roll(): Promise<number> {
   const replicas = Object.fromEntries(BEHIND_THE_SHOP.map((name) => [name, 2]));
-  const system = await startTestSystem("rolling", { replicas, progress: progressTo(process.stdout) });
+  const system = await startFreshSystem("rolling", process.env, { replicas, progress: progressTo(process.stdout) });
   try {
     const behind = BEHIND_THE_SHOP.flatMap((name) => [`${name}-1`, `${name}-2`]);
     const isKept = await restartUnderLoad(system, behind, "behind the shop");

@@ -1,6 +1,7 @@
 /** Starts a system whose processes begin in a random order, some seconds apart. */
+
+import { startFreshSystem } from "@ordermesh/local/fresh-system";
 import type { System } from "@ordermesh/local/system";
-import { startTestSystem } from "../harness/test-system.ts";
 
 const MAX_DELAY_MS = 4_000;
 
@@ -20,9 +21,9 @@ export async function startShuffled(name: string, random: () => number): Promise
     return delay;
   };
   const startedMs = performance.now();
-  const system = await startTestSystem(name, { delayMs });
+  const system = await startFreshSystem(name, process.env, { delayMs });
   const seconds = (performance.now() - startedMs) / 1_000;
-  const order = [...delays].sort(([, a], [, b]) => a - b).map(([process]) => process);
-  const restarts = system.names.reduce((sum, process) => sum + system.process(process).restarts, 0);
+  const order = [...delays].sort(([, a], [, b]) => a - b).map(([name]) => name);
+  const restarts = system.names.reduce((sum, name) => sum + system.process(name).restarts, 0);
   return { system, order, restarts, seconds };
 }

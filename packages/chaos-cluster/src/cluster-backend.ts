@@ -1,8 +1,8 @@
 /** The back end that injects into pods of one namespace, with the rights of a namespaced Role and nothing on the nodes. */
 import type { Action, ActionType } from "@ordermesh/chaos/action";
 import type { Backend, Candidate, InjectContext } from "@ordermesh/chaos/backend";
+import type { Fault } from "@ordermesh/chaos/fault";
 import type { TargetStatus } from "@ordermesh/chaos/status";
-import type { Fault } from "./fault.ts";
 import type { Pod, Pods } from "./pods.ts";
 
 /** One place where things of an experiment may be, whatever its status says. */

@@ -1,8 +1,8 @@
 /** Pods are deleted, each by its uid: the one that took its place is another one. */
-import type { InjectContext } from "@ordermesh/chaos/backend";
+import type { Candidate, InjectContext } from "@ordermesh/chaos/backend";
+import { actedOn, type Fault } from "@ordermesh/chaos/fault";
 import type { TargetStatus } from "@ordermesh/chaos/status";
-import { actedOn, type Fault } from "./fault.ts";
-import type { Pod, Pods } from "./pods.ts";
+import type { Pods } from "./pods.ts";
 
 /** How many were ready when the target was chosen: so many there must be again. */
 type Undo = { readonly ready: number };
@@ -34,7 +34,7 @@ export function podKill(pods: Pods): Fault {
   };
 }
 
-function readyOf(pods: readonly Pod[]): number {
+function readyOf(pods: readonly Candidate[]): number {
   return pods.filter(({ isReady }) => isReady).length;
 }
 

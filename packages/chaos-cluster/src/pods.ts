@@ -1,11 +1,11 @@
 /** Pods as experiments see them. */
 import type { Candidate } from "@ordermesh/chaos/backend";
+import { COMPONENT_LABEL } from "@ordermesh/chaos/service-of";
 import { type KubeApi, type KubeObject, pathOf } from "@ordermesh/kubernetes/kube-api";
 import { isStatus } from "@ordermesh/kubernetes/kube-error";
 
 export const UID_LABEL = "chaos.ordermesh.dev/experiment-uid";
 const PROTECTED_LABEL = "chaos.ordermesh.dev/protected";
-export const COMPONENT_LABEL = "app.kubernetes.io/component";
 /** What experiments are made with is never their target. */
 const OURS: readonly string[] = ["chaos", "customers"];
 const ADMIN_PORT = "admin";

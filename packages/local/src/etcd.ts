@@ -26,6 +26,8 @@ export type PartOptions = {
   readonly progress: Progress;
   /** Processes of the part: 1 or 3. */
   readonly nodes: number;
+  /** For Kafka: clients, and the `host:port` that it tells each of them instead of its own. */
+  readonly clients?: Readonly<Record<string, string>>;
   /** What every program gets: at least PATH. */
   readonly env: Readonly<Record<string, string>>;
 };
@@ -70,7 +72,8 @@ export async function prepareEtcd(options: PartOptions): Promise<Part> {
       processes.map((member, index) => untilHealthy(member, READY_MS, () => isHealthy(members[index]?.client ?? ""))),
     );
   };
-  return { address: members.map(({ client }) => client).join(","), processes, untilReady };
+  const ask = async () => void (await Promise.all(members.map(({ client }) => isHealthy(client))));
+  return { address: members.map(({ client }) => client).join(","), processes, untilReady, ask };
 }
 
 async function isHealthy(client: string): Promise<void> {

@@ -20,7 +20,21 @@ const JVM = [
   `-Dlog4j2.configurationFile=${PROJECT}log4j2.properties`,
 ];
 
-type Node = { readonly id: number; readonly port: number; readonly controllerPort: number };
+type Node = {
+  readonly id: number;
+  readonly port: number;
+  readonly controllerPort: number;
+  readonly listeners: readonly ClientListener[];
+};
+
+/** A listener for one client alone, as a broker tells a client the addresses that belong to the listener it came through. */
+type ClientListener = {
+  readonly client: string;
+  readonly name: string;
+  readonly port: number;
+  /** `host:port` that the client is told. */
+  readonly advertised: string;
+};
 
 export async function prepareKafka(options: PartOptions): Promise<Part> {
   const { source, nodes } = options;
@@ -32,11 +46,18 @@ export async function prepareKafka(options: PartOptions): Promise<Part> {
       : source.kind === "image"
         ? "/opt/kafka/libs"
         : await fetchJars(options);
-  const ports = await freePorts(nodes * 2);
+  const clients = Object.entries(options.clients ?? {});
+  if (clients.length > 0 && nodes > 1) throw new RangeError("listeners for single clients are for one broker");
+  const [ports, clientPorts] = await Promise.all([freePorts(nodes * 2), freePorts(clients.length)]);
+  const listeners = clients.map(([client, advertised], index): ClientListener => {
+    const name = client.toUpperCase().replaceAll("-", "_");
+    return { client, name, port: clientPorts[index] ?? 0, advertised };
+  });
   const all: Node[] = Array.from({ length: nodes }, (_, index) => ({
     id: index + 1,
     port: ports[index * 2] ?? 0,
     controllerPort: ports[index * 2 + 1] ?? 0,
+    listeners,
   }));
   const clusterId = readClusterId(options.dataDir);
   const processes = all.map((node) => {
@@ -58,11 +79,19 @@ export async function prepareKafka(options: PartOptions): Promise<Part> {
       processes.map((broker, index) => untilHealthy(broker, READY_MS, () => answers(all[index]?.port ?? 0))),
     );
   };
-  return { address: all.map(({ port }) => `127.0.0.1:${port}`).join(","), processes, untilReady };
+  const address = all.map(({ port }) => `127.0.0.1:${port}`).join(",");
+  const addressFor = Object.fromEntries(listeners.map(({ client, port }) => [client, `127.0.0.1:${port}`]));
+  const ask = async () => void (await Promise.all(all.map(({ port }) => answers(port))));
+  return { address, addressFor, processes, untilReady, ask };
 }
 
 /** Writes what `kafka-storage format` would write, without starting a JVM for it. */
-function prepareNode({ id, port, controllerPort }: Node, all: readonly Node[], clusterId: string, dataDir: string) {
+function prepareNode(
+  { id, port, controllerPort, listeners }: Node,
+  all: readonly Node[],
+  clusterId: string,
+  dataDir: string,
+) {
   const folder = join(dataDir, `kafka-${id}`);
   const logs = join(folder, "logs");
   mkdirSync(logs, { recursive: true });
@@ -76,8 +105,18 @@ function prepareNode({ id, port, controllerPort }: Node, all: readonly Node[], c
     "process.roles": "broker,controller",
     "node.id": id,
     "controller.quorum.voters": all.map((node) => `${node.id}@127.0.0.1:${node.controllerPort}`).join(","),
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    "advertised.listeners": `PLAINTEXT://127.0.0.1:${port}`,
+    listeners: [
+      `PLAINTEXT://127.0.0.1:${port}`,
+      `CONTROLLER://127.0.0.1:${controllerPort}`,
+      ...listeners.map((own) => `${own.name}://127.0.0.1:${own.port}`),
+    ].join(),
+    "advertised.listeners": [
+      `PLAINTEXT://127.0.0.1:${port}`,
+      ...listeners.map(({ name, advertised }) => `${name}://${advertised}`),
+    ].join(),
+    "listener.security.protocol.map": ["PLAINTEXT", "CONTROLLER", ...listeners.map(({ name }) => name)]
+      .map((name) => `${name}:PLAINTEXT`)
+      .join(),
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAINTEXT",
     "log.dirs": logs,

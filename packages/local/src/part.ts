@@ -7,14 +7,18 @@ import type { ManagedProcess } from "./process.ts";
 export type Part = {
   /** What goes into `MESH_ETCD_ENDPOINTS`, `MESH_KAFKA_BROKERS` or `MESH_POSTGRES_URL`. */
   readonly address: string;
+  /** Addresses for single clients, where the part tells each of them where it is to be reached. */
+  readonly addressFor?: Readonly<Record<string, string>>;
   readonly processes: readonly ManagedProcess[];
   /** Resolves when all processes answer. @throws Error with the end of the log of one that does not */
   readonly untilReady: () => Promise<void>;
+  /** Resolves when all processes answer now, and rejects otherwise. */
+  readonly ask: () => Promise<void>;
 };
 
 /** A part that runs elsewhere. */
 export function givenPart(address: string): Part {
-  return { address, processes: [], untilReady: async () => undefined };
+  return { address, processes: [], untilReady: async () => undefined, ask: async () => undefined };
 }
 
 const POLL_MS = 50;

@@ -20,15 +20,17 @@ export type PartsOptions = {
   readonly env: Readonly<Record<string, string>>;
   readonly etcdMembers?: number;
   readonly kafkaNodes?: number;
+  /** Clients of Kafka, and the `host:port` that it tells each of them instead of its own. */
+  readonly kafkaClients?: Readonly<Record<string, string>>;
 };
 
 /** Builds, fetches and makes what is missing; starts nothing yet. */
 export async function prepareParts(options: PartsOptions): Promise<Parts> {
-  const { dir, cacheDir, sources, progress, env, etcdMembers = 1, kafkaNodes = 1 } = options;
+  const { dir, cacheDir, sources, progress, env, etcdMembers = 1, kafkaNodes = 1, kafkaClients = {} } = options;
   const common = { dataDir: join(dir, "data"), logDir: join(dir, "logs"), cacheDir, progress, env };
   const [etcd, kafka, postgres] = await Promise.all([
     prepareEtcd({ ...common, source: sources.etcd, nodes: etcdMembers }),
-    prepareKafka({ ...common, source: sources.kafka, nodes: kafkaNodes }),
+    prepareKafka({ ...common, source: sources.kafka, nodes: kafkaNodes, clients: kafkaClients }),
     preparePostgres({ ...common, source: sources.postgres, nodes: 1 }),
   ]);
   return { etcd, kafka, postgres };

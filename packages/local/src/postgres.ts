@@ -51,8 +51,8 @@ export async function preparePostgres(options: PartOptions): Promise<Part> {
     wrap({ name: "postgres", command: program("postgres"), args, ...common, ...identity }),
   );
   const address = `postgres://postgres@127.0.0.1:${port}/postgres`;
-  const untilReady = () => untilHealthy(server, READY_MS, () => withClient(address, async () => undefined));
-  return { address, processes: [server], untilReady };
+  const ask = () => withClient(address, async () => undefined);
+  return { address, processes: [server], untilReady: () => untilHealthy(server, READY_MS, ask), ask };
 }
 
 async function initialise(command: string, args: readonly string[], identity: { user?: number }): Promise<void> {
@@ -88,6 +88,18 @@ export function databaseUrl(adminUrl: string, name: string): string {
   url.password = "ordermesh";
   url.pathname = `/${name}`;
   return url.href;
+}
+
+/** Ends all connections to a database but our own. Resolves with how many there were. */
+export async function terminateConnections(adminUrl: string, database: string): Promise<number> {
+  let ended = 0;
+  await withClient(adminUrl, async (client) => {
+    const text =
+      "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid))::int AS ended FROM pg_stat_activity WHERE datname = $1";
+    const { rows } = await client.query<{ ended: number }>(text, [database]);
+    ended = rows[0]?.ended ?? 0;
+  });
+  return ended;
 }
 
 async function withClient(url: string, work: (client: pg.Client) => Promise<void>): Promise<void> {

@@ -15,3 +15,13 @@ export const SERVICES: readonly ServiceSpec[] = [
   { name: "notification", hasGrpc: true, hasDatabase: true, hasEvents: true },
   { name: "storefront", hasGrpc: false, hasDatabase: false, hasEvents: false },
 ];
+
+/** A process of a service; the third of payment is `payment-3`. */
+export type Instance = { readonly name: string; readonly spec: ServiceSpec };
+
+/** One process of each service, or as many as `replicas` says. */
+export function instancesOf(replicas: Readonly<Record<string, number>> = {}): Instance[] {
+  return SERVICES.flatMap((spec) =>
+    Array.from({ length: replicas[spec.name] ?? 1 }, (_, index) => ({ name: `${spec.name}-${index + 1}`, spec })),
+  );
+}

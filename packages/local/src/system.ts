@@ -8,18 +8,19 @@ import { KafkaBus } from "@ordermesh/events/kafka";
 import { systemClock } from "@ordermesh/mesh/clock";
 import { createLogger } from "@ordermesh/runtime/log";
 import { Authority } from "./certificates.ts";
+import { addressesFor, type Links } from "./links.ts";
 import { freePorts } from "./part.ts";
 import { type Parts, type PartsOptions, prepareParts, startPart, stopParts } from "./parts.ts";
 import { createDatabase, databaseUrl } from "./postgres.ts";
 import { ManagedProcess } from "./process.ts";
-import { SERVICES, type ServiceSpec } from "./services.ts";
+import { type Instance, instancesOf, SERVICES, type ServiceSpec } from "./services.ts";
 
 export const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const READY_MS = 60_000;
 const POLL_MS = 100;
 const STOP_SERVICE_MS = 12_000;
 
-export type SystemOptions = PartsOptions & {
+export type SystemOptions = Omit<PartsOptions, "kafkaClients"> & {
   /** Port of the shop; 0 takes a free one. */
   readonly httpPort: number;
   /** More than one process of a service, by its name. */
@@ -35,6 +36,8 @@ export type SystemOptions = PartsOptions & {
   readonly maxBackoffMs?: number;
   /** Waits before it starts a process, for tests of the order of starting. */
   readonly delayMs?: (process: string) => number;
+  /** What stands between services and parts. */
+  readonly links?: Links;
   /** Gives the start up: what runs already is stopped, and `start` rejects. */
   readonly signal?: AbortSignal;
 };
@@ -71,21 +74,24 @@ export class System {
     const httpPort = options.httpPort === 0 ? ports[0] : options.httpPort;
     this.url = `http://127.0.0.1:${httpPort}`;
     const services = new Map<string, Service>();
-    let nextPort = 1;
-    for (const spec of SERVICES)
-      for (let replica = 1; replica <= (options.replicas?.[spec.name] ?? 1); replica += 1) {
-        const adminPort = ports[nextPort++] ?? 0;
-        const env = this.#envFor(spec, replica, adminPort, httpPort ?? 0, options);
-        services.set(env.MESH_INSTANCE ?? "", this.#service(spec, env, adminPort, options));
-      }
+    for (const [index, instance] of instancesOf(options.replicas).entries()) {
+      const adminPort = ports[index + 1] ?? 0;
+      const env = this.#envFor(instance, adminPort, httpPort ?? 0, options);
+      services.set(instance.name, this.#service(instance, env, adminPort, options));
+    }
     this.#services = services;
   }
 
   /** Starts parts and services, in no order, and resolves when an order can be placed. */
   static async start(options: SystemOptions): Promise<System> {
     mkdirSync(options.dir, { recursive: true });
-    const count = SERVICES.reduce((sum, { name }) => sum + (options.replicas?.[name] ?? 1), 1);
-    const [parts, ports, authority] = await Promise.all([prepareParts(options), freePorts(count), certify(options)]);
+    const instances = instancesOf(options.replicas);
+    const kafkaClients = clientsOfKafka(instances, options.links);
+    const [parts, ports, authority] = await Promise.all([
+      prepareParts({ ...options, kafkaClients }),
+      freePorts(instances.length + 1),
+      certify(options),
+    ]);
     const system = new System(parts, authority, options, ports);
     try {
       await options.progress("Starting etcd, Kafka, PostgreSQL and the services", () =>
@@ -143,6 +149,16 @@ export class System {
     return service.adminUrl;
   }
 
+  /** Names of a service's processes. */
+  instancesOf(service: string): string[] {
+    return [...this.#services].filter(([, { spec }]) => spec.name === service).map(([name]) => name);
+  }
+
+  /** A new certificate for a service, which its processes find within seconds. */
+  async renewCertificate(service: string): Promise<void> {
+    await this.#authority.issue(service);
+  }
+
   /** Resolves when every service is ready and the shop lists products. */
   async untilReady(timeoutMs = READY_MS): Promise<void> {
     const endsMs = performance.now() + timeoutMs;
@@ -187,8 +203,7 @@ export class System {
     return products?.ok === true && products.body.includes('"sku"') ? "" : "the shop lists no products yet";
   }
 
-  #service(spec: ServiceSpec, env: Record<string, string>, adminPort: number, options: SystemOptions): Service {
-    const name = env.MESH_INSTANCE ?? spec.name;
+  #service({ name, spec }: Instance, env: Record<string, string>, adminPort: number, options: SystemOptions): Service {
     const entry = options.entries?.[spec.name] ?? `services/${spec.name}/src/main.ts`;
     const [file = "", ...args] = entry.split(" ");
     const managed = new ManagedProcess({
@@ -204,26 +219,25 @@ export class System {
   }
 
   #envFor(
-    spec: ServiceSpec,
-    replica: number,
+    { name, spec }: Instance,
     adminPort: number,
     httpPort: number,
     options: SystemOptions,
   ): Record<string, string> {
-    const { etcd, kafka } = this.parts;
+    const { etcd, kafka, postgres } = addressesFor(name, this.parts, options.links);
     return {
       ...options.env,
       NODE_COMPILE_CACHE: join(options.cacheDir, "node-compile"),
-      MESH_INSTANCE: `${spec.name}-${replica}`,
+      MESH_INSTANCE: name,
       MESH_BIND_HOST: "127.0.0.1",
       MESH_GRPC_PORT: "0",
       MESH_ADMIN_PORT: String(adminPort),
       MESH_ENVIRONMENT: "dev",
       MESH_DRAIN_DELAY_MS: "500",
-      MESH_ETCD_ENDPOINTS: etcd.address,
+      MESH_ETCD_ENDPOINTS: etcd,
       MESH_TLS_DIR: this.#authority.folderOf(spec.name),
-      ...(spec.hasDatabase ? { MESH_POSTGRES_URL: this.databaseUrl(spec.name) } : {}),
-      ...(spec.hasEvents ? { MESH_KAFKA_BROKERS: kafka.address } : {}),
+      ...(spec.hasDatabase ? { MESH_POSTGRES_URL: databaseUrl(postgres, spec.name) } : {}),
+      ...(spec.hasEvents ? { MESH_KAFKA_BROKERS: kafka } : {}),
       ...(spec.name === "storefront"
         ? { MESH_HTTP_PORT: String(httpPort), MESH_HTTP_HOST: "127.0.0.1", MESH_COOKIE_SECRET: "for this machine only" }
         : {}),
@@ -239,6 +253,12 @@ async function certify({ dir, certificates }: SystemOptions): Promise<Authority>
   await Promise.all(SERVICES.map(({ name }) => authority.issue(name)));
   authority.keepRenewing(certificates?.renewEveryMs);
   return authority;
+}
+
+function clientsOfKafka(instances: readonly Instance[], links: Links | undefined): Record<string, string> {
+  if (links === undefined) return {};
+  const clients = instances.filter(({ spec }) => spec.hasEvents);
+  return Object.fromEntries(clients.map(({ name }) => [name, links.addressOf(name, "kafka")]));
 }
 
 async function untilGivenUp(signal?: AbortSignal): Promise<void> {

@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** `meshctl`: looks into a mesh and sets its policy. Exit codes: 0 done, 1 the answer is no, 2 wrong use, 3 etcd does not answer. */
+/**
+ * `meshctl`: looks into a mesh, sets its policy and runs experiments. Exit codes: 0 done, 1 the answer is no, 2 wrong use, 3 etcd
+ * does not answer; of `chaos run` 0 Passed, 1 Failed, 2 Inconclusive, 3 wrong use.
+ */
 import { readFileSync } from "node:fs";
 import { isKind } from "@ordermesh/mesh/errors";
 import { EtcdDocuments } from "@ordermesh/mesh/etcd-documents";
@@ -54,6 +57,7 @@ await yargs(hideBin(process.argv))
   )
   .command("policy", "traffic policy: get, set, validate, delete, history, rollback", policyCommands)
   .command("faults", "faults injected into calls: add, list, clear", faultCommands)
+  .command("chaos", "experiments: run", chaosCommands)
   .completion("completion", "prints a script for the shell: meshctl completion >> ~/.bashrc")
   .demandCommand(1, "Name a command; --help lists them.")
   .strict()
@@ -145,6 +149,43 @@ function faultCommands(args: ReturnType<typeof yargs>) {
       (own) => run(own as unknown as Global, (context) => clearFaults(context, own.name)),
     )
     .demandCommand(1, "Name what to do with faults; meshctl faults --help lists it.");
+}
+
+function chaosCommands(args: ReturnType<typeof yargs>) {
+  return args
+    .command(
+      "run <files..>",
+      "runs experiments one after another on a system of their own on this machine; exit code 0 when all Passed, 1 when one Failed, 2 when one is Inconclusive, 3 for wrong use",
+      (own) =>
+        own.positional("files", {
+          type: "string",
+          array: true,
+          demandOption: true,
+          describe: "files as kubectl applies them, or folders of them",
+        }),
+      (own) => chaos(own as unknown as Global, own.files),
+    )
+    .demandCommand(1, "Name what to do with experiments; meshctl chaos --help lists it.");
+}
+
+/** Loaded only here, as it brings the parts of a whole system. */
+async function chaos({ output }: Global, files: readonly string[]): Promise<void> {
+  const { runFiles } = await import("./chaos-commands.ts");
+  const stop = new AbortController();
+  process.once("SIGINT", () => {
+    process.stderr.write("Healing and stopping; Ctrl-C again ends everything at once.\n");
+    process.once("SIGINT", () => process.exit(EXIT.unreachable)); // Children end with us.
+    stop.abort();
+  });
+  process.once("SIGTERM", () => stop.abort());
+  const write = (text: string) => void process.stdout.write(text);
+  const context = { env: process.env, progress: process.stderr, signal: stop.signal };
+  try {
+    process.exitCode = await runFiles({ ...context, output: new Output(output as Format, write) }, files);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
+    process.exitCode = EXIT.unreachable;
+  }
 }
 
 async function run({ etcd, prefix, output }: Global, command: (context: Context) => Promise<number>): Promise<void> {

@@ -1,18 +1,16 @@
 /** Traffic policies that are replaced, or written again and again; what was there before is kept in etcd beside them. */
-import type { InjectContext } from "@ordermesh/chaos/backend";
-import type { StoreFaults } from "@ordermesh/chaos/store-faults";
 import { parsePolicy } from "@ordermesh/mesh/policy";
 import { jsonOf, samplesOf } from "./admin-ports.ts";
+import type { InjectContext } from "./backend.ts";
 import type { Fault } from "./fault.ts";
-import { type Growths, instancesOf } from "./instances.ts";
-import type { Pod, Pods } from "./pods.ts";
+import type { Growths, Instance, Instances } from "./instances.ts";
 import { serviceOf } from "./service-of.ts";
+import type { StoreFaults } from "./store-faults.ts";
 
 type Parts = {
   readonly store: StoreFaults;
-  readonly pods: Pods;
+  readonly instances: Instances;
   readonly growths: Growths;
-  readonly release: Readonly<Record<string, string>>;
 };
 
 /** The part of `/debug/mesh` that is read here. */
@@ -29,22 +27,22 @@ function undone(store: StoreFaults): Pick<Fault, "planUndo" | "heal" | "isHealed
   };
 }
 
-export function policyFault({ store, pods, growths, release }: Parts): Fault {
-  const rejections = async ({ experiment }: InjectContext, instances: readonly Pod[]) =>
+export function policyFault({ store, instances: find, growths }: Parts): Fault {
+  const rejections = async ({ experiment }: InjectContext, instances: readonly Instance[]) =>
     await growths.read(experiment.uid, instances, ({ name }) => name === "mesh_policy_rejected_total");
   return {
     ...undone(store),
-    watch: async (context) => void (await rejections(context, await instancesOf(pods, release))),
+    watch: async (context) => void (await rejections(context, await find())),
     inject: async (_target, { experiment, spec }) => {
       await store.putPolicy(experiment.uid, serviceOf(spec.target.selector.matchLabels), policyOf(spec).document);
     },
     evidence: async (_targets, context) => {
-      const instances = await instancesOf(pods, release);
+      const instances = await find();
       const growth = await rejections(context, instances);
       const { document, expect } = policyOf(context.spec);
       const service = serviceOf(context.spec.target.selector.matchLabels);
       const seen = await Promise.all(
-        instances.map(async ({ name, adminUrl = "" }) =>
+        instances.map(async ({ name, adminUrl }) =>
           expect === "Rejected" ? growth.of(name) > 0 : await applies(adminUrl, service, document),
         ),
       );
@@ -68,7 +66,7 @@ async function applies(adminUrl: string, service: string, document: string): Pro
 }
 
 /** Writes while this process lives; what is written says the same as before. */
-export function policyChurnFault({ store, pods, release }: Omit<Parts, "growths">): Fault {
+export function policyChurnFault({ store, instances: find }: Omit<Parts, "growths">): Fault {
   const churns = new Map<string, NodeJS.Timeout>();
   /** By experiment and instance: the revisions that it was seen to apply. */
   const seen = new Map<string, Map<string, Set<number>>>();
@@ -102,10 +100,10 @@ export function policyChurnFault({ store, pods, release }: Omit<Parts, "growths"
       await store.heal(uid);
     },
     evidence: async (_targets, { experiment: { uid } }) => {
-      const instances = await instancesOf(pods, release);
+      const instances = await find();
       const ofAll = seen.get(uid) ?? new Map<string, Set<number>>();
       seen.set(uid, ofAll);
-      for (const { name, adminUrl = "" } of instances) {
+      for (const { name, adminUrl } of instances) {
         const revision = (await samplesOf(adminUrl))?.find((sample) => sample.name === "mesh_policy_applied_revision");
         if (revision !== undefined) ofAll.set(name, (ofAll.get(name) ?? new Set()).add(revision.value));
       }

@@ -1,11 +1,11 @@
 /** Registrations are taken away: instances must notice, and register again under a new lease. */
-import type { TargetStatus } from "@ordermesh/chaos/status";
-import type { StoreFaults } from "@ordermesh/chaos/store-faults";
+import type { Backend } from "./backend.ts";
 import type { Fault } from "./fault.ts";
-import type { Pods } from "./pods.ts";
 import { serviceOf } from "./service-of.ts";
+import type { TargetStatus } from "./status.ts";
+import type { StoreFaults } from "./store-faults.ts";
 
-export function leaseFault(store: StoreFaults, pods: Pods): Fault {
+export function leaseFault(store: StoreFaults, find: Backend["find"]): Fault {
   /** By experiment: target and round of what was really revoked. A process that was started anew has not seen what came before. */
   const revoked = new Map<string, Set<string>>();
   const keyOf = ({ uid, round }: TargetStatus) => `${uid}#${round}`;
@@ -27,7 +27,7 @@ export function leaseFault(store: StoreFaults, pods: Pods): Fault {
       },
     ) => {
       if (await store.isRegistered(serviceOf(selector.matchLabels), target.name)) return true;
-      return (await pods.list(selector.matchLabels)).every(({ uid }) => uid !== target.uid);
+      return (await find(selector.matchLabels)).every(({ uid }) => uid !== target.uid);
     },
     evidence: async (targets, { experiment }) => {
       const observed = revoked.get(experiment.uid)?.size ?? 0;

@@ -1,11 +1,9 @@
-/** A whole system of its own for a test: fresh data under .cache/, failpoints allowed. */
+/** A whole system of its own for a test or a chaos run: fresh data under .cache/, failpoints allowed. */
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { env } from "node:process";
-import type { Progress } from "@ordermesh/local/progress";
-import { silent } from "@ordermesh/local/progress";
-import { chooseSources, findTools } from "@ordermesh/local/sources";
-import { ROOT, System, type SystemOptions } from "@ordermesh/local/system";
+import { type Progress, silent } from "./progress.ts";
+import { chooseSources, findTools } from "./sources.ts";
+import { ROOT, System, type SystemOptions } from "./system.ts";
 
 type Options = Partial<
   Pick<
@@ -19,12 +17,15 @@ type Options = Partial<
     | "etcdMembers"
     | "serviceEnv"
     | "certificates"
+    | "links"
+    | "signal"
   >
 > & { readonly progress?: Progress };
 
-/** Starts a system named `name`; what an earlier run left there is dropped, what this run leaves stays for a look at its logs. */
-export function startTestSystem(
+/** Starts a system named `name`; what an earlier run left there is dropped, what this run leaves stays for a look at its logs. `env` tells where the parts' programs are. */
+export function startFreshSystem(
   name: string,
+  env: Readonly<Record<string, string | undefined>>,
   { serviceEnv, progress = silent, ...options }: Options = {},
 ): Promise<System> {
   const cacheDir = join(ROOT, ".cache");

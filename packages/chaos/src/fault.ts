@@ -1,12 +1,11 @@
 /** The part of a back end that one kind of action needs. */
-import type { Candidate, InjectContext } from "@ordermesh/chaos/backend";
-import type { FaultEvidence, TargetStatus } from "@ordermesh/chaos/status";
-import type { Pod } from "./pods.ts";
+import type { Candidate, InjectContext } from "./backend.ts";
+import type { FaultEvidence, TargetStatus } from "./status.ts";
 
 /** As in the port `Backend`. */
 export type Fault = {
   /** `found` are all that matched when the target was chosen. */
-  readonly planUndo?: (target: Candidate, context: InjectContext, found: readonly Pod[]) => string;
+  readonly planUndo?: (target: Candidate, context: InjectContext, found: readonly Candidate[]) => string;
   /** Begins to collect what proves the fault. Called again and again. */
   readonly watch?: (context: InjectContext) => Promise<void>;
   readonly inject: (target: TargetStatus, context: InjectContext) => Promise<void>;

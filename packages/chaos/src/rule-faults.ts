@@ -1,21 +1,18 @@
 /** Fault rules in etcd: every caller applies them by itself, and they end by themselves. */
-import type { InjectContext } from "@ordermesh/chaos/backend";
-import { cutRuleOf, ruleOf, type StoreFaults } from "@ordermesh/chaos/store-faults";
 import type { Clock } from "@ordermesh/mesh/clock";
 import type { FaultRule } from "@ordermesh/mesh/fault-rule";
 import type { Sample } from "./admin-ports.ts";
+import type { InjectContext } from "./backend.ts";
 import type { Fault } from "./fault.ts";
-import { type Growths, instancesOf } from "./instances.ts";
-import type { Pods } from "./pods.ts";
+import type { Growths, Instances } from "./instances.ts";
 import { serviceOf } from "./service-of.ts";
+import { cutRuleOf, ruleOf, type StoreFaults } from "./store-faults.ts";
 
 type Rule = Omit<FaultRule, "schemaVersion">;
 type Parts = {
   readonly store: StoreFaults;
-  readonly pods: Pods;
+  readonly instances: Instances;
   readonly growths: Growths;
-  /** Labels of all that belongs to the release. */
-  readonly release: Readonly<Record<string, string>>;
   readonly clock: Pick<Clock, "wallMs">;
 };
 
@@ -33,11 +30,11 @@ function rulesOf({ spec, expiresAtMs }: InjectContext): readonly Rule[] {
 }
 
 /** For MeshFault, and for Partition between two services: on the connections that they have, whoever opened them. */
-export function ruleFault({ store, pods, growths, release, clock }: Parts): Fault {
+export function ruleFault({ store, instances, growths, clock }: Parts): Fault {
   const read = async (context: InjectContext) => {
     const isWanted = ({ name, labels }: Sample) =>
       name === INJECTED && rulesOf(context).some(({ service }) => labels.includes(`server_address="${service}"`));
-    return await growths.read(context.experiment.uid, await instancesOf(pods, release), isWanted);
+    return await growths.read(context.experiment.uid, await instances(), isWanted);
   };
   return {
     planUndo: (_target, { experiment }) => `fault rules ${experiment.uid}`,
@@ -49,8 +46,8 @@ export function ruleFault({ store, pods, growths, release, clock }: Parts): Faul
     heal: async (_target, { experiment }) => void (await store.heal(experiment.uid)),
     isHealed: async (_target, { experiment }) => (await store.count(experiment.uid)) === 0,
     evidence: async (_targets, context) => {
-      const { sum, instances } = (await read(context)).total();
-      return { expected: 1, observed: instances, detail: `${instances} callers met the rule, ${sum} times` };
+      const { sum, instances: callers } = (await read(context)).total();
+      return { expected: 1, observed: callers, detail: `${callers} callers met the rule, ${sum} times` };
     },
     forget: (uid) => growths.forget(uid),
   };

@@ -1,5 +1,6 @@
 /** Which service an experiment means. Pure. */
-import { COMPONENT_LABEL } from "./pods.ts";
+
+export const COMPONENT_LABEL = "app.kubernetes.io/component";
 
 /** @throws Error when the selector does not say */
 export function serviceOf(matchLabels: Readonly<Record<string, string>>): string {
