@@ -148,11 +148,13 @@ function inWords({ points, everySeconds }: Curve, stretches: Report["stretches"]
   return `${parts.join(". ")}. At the worst moment ${tell(lowest)} orders a second were accepted. The same is in the tables.`;
 }
 
-/** 1, 2 or 5 times a power of ten, and not below; 1 for nothing. */
+const NICE = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10];
+
+/** A round number that is not below; 1 for nothing. */
 function niceAbove(value: number): number {
   if (value <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((factor) => factor * power).find((nice) => nice >= value) ?? value;
+  return NICE.map((factor) => factor * power).find((nice) => nice >= value) ?? value;
 }
 
 function percent(atMs: number, { fromMs, toMs }: Span): number {

@@ -18,7 +18,7 @@ p{margin:.5rem 0;max-width:46rem}
 .verdict.passed{border-color:var(--good)}.verdict.passed strong{color:var(--good)}
 .verdict.failed{border-color:var(--bad)}.verdict.failed strong{color:var(--bad)}
 .held{color:var(--good)}.violated{color:var(--bad);font-weight:600}.unknown{color:var(--open)}
-dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(10rem,1fr));gap:.5rem 1.5rem;margin:1rem 0}
+dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(14rem,1fr));gap:.5rem 1.5rem;margin:1rem 0}
 dt{color:var(--soft);font-size:.85rem}
 dd{margin:0}
 figure{margin:0}
@@ -47,7 +47,8 @@ figure{margin:0}
 table{border-collapse:collapse;width:100%;font-size:.9rem}
 caption{text-align:left;color:var(--soft);padding:.25rem 0}
 th,td{text-align:left;vertical-align:top;padding:.3rem .75rem .3rem 0;border-bottom:1px solid var(--line);overflow-wrap:normal}
-td.wide{min-width:16rem;overflow-wrap:anywhere}
+td.wide{min-width:14rem;overflow-wrap:anywhere}
+.count+.wide,.count+.plain{padding-left:.75rem}
 th.count,td.count{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 summary{cursor:pointer;padding:.4rem 0}
 ul.examples{margin:0;padding-left:1.1rem}

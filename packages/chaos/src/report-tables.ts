@@ -12,6 +12,9 @@ const count = (name: string): Column => ({ name, kind: "count" });
 const wide = (name: string): Column => ({ name, kind: "wide" });
 const column = (name: string): Column => ({ name });
 
+/** A longer one is closed at first. */
+const MAX_OPEN_ROWS = 12;
+
 export function stretchesTable({ stretches }: Report): Markup {
   const columns = ["from", "took", "due", "accepted", "accepted/s", "failed", "p99"].map(count);
   const startMs = stretches[0]?.fromMs ?? 0;
@@ -40,7 +43,11 @@ export function targetsTable({ status, stretches }: Report): Markup {
     return [name, kind, node || "–", state, round, at(injectedAt), at(healedAt)];
   });
   const columns = [...["target", "kind", "node", "state"].map(column), ...["round", "injected", "healed"].map(count)];
-  return table("What the fault was put into", columns, rows);
+  const whole = table("What the fault was put into", columns, rows);
+  if (rows.length <= MAX_OPEN_ROWS) return whole;
+  return html`<details><summary>All ${rows.length} targets</summary>
+${whole}
+</details>`;
 }
 
 const OUTCOMES = { Held: ["held", "held"], Failed: ["violated", "failed"], Unknown: ["unknown", "unknown"] } as const;
@@ -54,7 +61,9 @@ export function checksTable({ checks }: Report): Markup {
     return [name, what, rule, html`<span class="${className}">${word}</span>`, ...values];
   });
   const columns = [
-    ...["check", "when", "must be", "outcome"].map(column),
+    ...["check", "when"].map(column),
+    wide("must be"),
+    column("outcome"),
     ...["worst", "last", "samples", "failed", "no data"].map(count),
   ];
   return table("The steady state before, during and after the fault", columns, rows);
