@@ -28,6 +28,8 @@ export type PartOptions = {
   readonly nodes: number;
   /** For Kafka: clients, and the `host:port` that it tells each of them instead of its own. */
   readonly clients?: Readonly<Record<string, string>>;
+  /** For etcd: `host:port` at which the members reach each, in their order, instead of where it listens. */
+  readonly peers?: readonly string[];
   /** What every program gets: at least PATH. */
   readonly env: Readonly<Record<string, string>>;
 };
@@ -42,14 +44,19 @@ export async function prepareEtcd(options: PartOptions): Promise<Part> {
   const members = Array.from({ length: nodes }, (_, index) => ({
     name: `etcd-${index + 1}`,
     client: `http://127.0.0.1:${ports[index * 2]}`,
-    peer: `http://127.0.0.1:${ports[index * 2 + 1]}`,
+    listen: `http://127.0.0.1:${ports[index * 2 + 1]}`,
+    peer: `http://${options.peers?.[index] ?? `127.0.0.1:${ports[index * 2 + 1]}`}`,
   }));
   const cluster = members.map(({ name, peer }) => `${name}=${peer}`).join(",");
-  const processes = members.map(({ name, client, peer }) => {
+  const processes = members.map(({ name, client, listen, peer }) => {
     const folder = join(dataDir, name);
     mkdirSync(dataDir, { recursive: true });
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const urls = [`--listen-client-urls=${client}`, `--advertise-client-urls=${client}`, `--listen-peer-urls=${peer}`];
+    const urls = [
+      `--listen-client-urls=${client}`,
+      `--advertise-client-urls=${client}`,
+      `--listen-peer-urls=${listen}`,
+    ];
     const join1 = [
       `--initial-advertise-peer-urls=${peer}`,
       `--initial-cluster=${cluster}`,

@@ -26,11 +26,18 @@ const source = chooseSources(findTools({ PATH }, CACHE)).etcd;
 /** For the `skip` option of a test. */
 export const skip = source.kind === "missing" && source.sentence;
 
-export async function newEtcd(t: TestContext, nodes: number) {
+/** `peers`: addresses at which the members reach each other; `onPorts` learns where they listen. */
+export async function newEtcd(
+  t: TestContext,
+  nodes: number,
+  peers: readonly string[] = [],
+  onPorts: (ports: readonly number[]) => void = () => undefined,
+) {
   const root = mkdtempSync(join(tmpdir(), "mesh-etcd-"));
   const dataDir = join(root, "data");
-  const options = { dataDir, logDir: root, cacheDir: CACHE, source, progress: noProgress, nodes, env: { PATH } };
+  const options = { dataDir, logDir: root, cacheDir: CACHE, source, progress: noProgress, nodes, peers, env: { PATH } };
   const etcd = await prepareEtcd(options);
+  onPorts(etcd.processes.map(({ spec }) => Number(/listen-peer-urls=\S+:(\d+)/.exec(spec.args.join(" "))?.[1])));
   await startPart(etcd);
   const { address, processes } = etcd;
   t.after(async () => {
