@@ -3,7 +3,7 @@
  * time, seconds. Prints one JSON line: calls, failures, seconds, CPU µs for each call, latencies in ms.
  */
 import { argv, env } from "node:process";
-import { Client, credentials, Metadata } from "@grpc/grpc-js";
+import { Client, Metadata } from "@grpc/grpc-js";
 import { systemClock } from "@ordermesh/mesh/clock";
 import { connectGrpc } from "@ordermesh/mesh/grpc-connection";
 import { connectHttp2 } from "@ordermesh/mesh/http2-connection";
@@ -11,27 +11,26 @@ import { IdentityFiles } from "@ordermesh/mesh/identity-files";
 import { MemoryStore } from "@ordermesh/mesh/memory-store";
 import { Mesh } from "@ordermesh/mesh/mesh";
 import { Registry } from "prom-client";
-import { folderOf, readCertificates } from "./certificates.ts";
+import { folderOf } from "./certificates.ts";
 import { asBuffer, BODY, ECHO, PATH } from "./echo.ts";
+import { connectNode, grpcCredentials, niceGrpc, ROUND_ROBIN, type Say, TIMEOUT_MS } from "./others.ts";
 
-const TIMEOUT_MS = 1_000;
 const WARM_MS = 1_000;
 
-type Say = () => Promise<unknown>;
-
 const [kind = "", addresses = "", wide = "64", seconds = "3"] = argv.slice(2);
-const say = kind === "bare" ? bare(addresses.split(",")) : viaMesh(addresses.split(","), kind);
+const CLIENTS: Readonly<Record<string, (targets: readonly string[]) => Say>> = {
+  bare,
+  "nice-grpc": niceGrpc,
+  "connect-node": connectNode,
+};
+const say = (CLIENTS[kind] ?? ((targets) => viaMesh(targets, kind)))(addresses.split(","));
 await load(say, Number(wide), WARM_MS);
 process.stdout.write(`${JSON.stringify(await load(say, Number(wide), Number(seconds) * 1_000))}\n`);
 process.exit(0);
 
 /** grpc-js alone, with the balancer that it has. */
 function bare(targets: readonly string[]): Say {
-  const options = {
-    "grpc.service_config": JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
-    "grpc.enable_channelz": 0,
-  };
-  const client = new Client(`ipv4:${targets.join(",")}`, bareCredentials(), options);
+  const client = new Client(`ipv4:${targets.join(",")}`, grpcCredentials(), ROUND_ROBIN);
   const unchanged = (bytes: Buffer) => bytes;
   return () =>
     new Promise((resolve, reject) => {
@@ -40,12 +39,6 @@ function bare(targets: readonly string[]): Say {
         error === null ? resolve(answer) : reject(error),
       );
     });
-}
-
-function bareCredentials() {
-  const files = readCertificates(env, "bench");
-  if (files === undefined) return credentials.createInsecure();
-  return credentials.createSsl(files.ca, files.key, files.cert, { checkServerIdentity: () => undefined });
 }
 
 /** Everything on: registry, balancing, ejection, budget, limits, deadline, trace, metrics. */

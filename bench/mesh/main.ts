@@ -9,15 +9,21 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Authority } from "@ordermesh/local/certificates";
 
-const HELP = `Usage: make bench-mesh ARGS="[--rounds 3] [--seconds 3] [--tls] [--short]"
+const HELP = `Usage: make bench-mesh ARGS="[--rounds 3] [--seconds 3] [--tls] [--short] [--others]"
 
 Calls echo servers (286 bytes each way) with bare grpc-js and its round_robin, with the mesh over grpc-js channels and with the
-mesh over its own connection, in turn, and prints medians and ratios as markdown: 64 calls at a time, one at a time, one server
+mesh over its own connection, in turn (--others: with nice-grpc and connect-node too), and prints medians and ratios as markdown: 64 calls at a time, one at a time, one server
 of three 20 times slower, and one of three frozen. --tls: mutual TLS for all of them. --short: the first two only.
 `;
 
-const KINDS = ["bare", "grpc-js", "http2"] as const;
-type Kind = (typeof KINDS)[number];
+type Kind = "bare" | "nice-grpc" | "connect-node" | "grpc-js" | "http2";
+const NAMES: Readonly<Record<Kind, string>> = {
+  bare: "bare grpc-js, round_robin",
+  "nice-grpc": "nice-grpc, round_robin",
+  "connect-node": "connect-node, in turn",
+  "grpc-js": "mesh over grpc-js",
+  http2: "mesh over http2",
+};
 type Result = { calls: number; failures: number; tookS: number; cpuUs: number; p50Ms: number; p99Ms: number };
 type Scenario = { title: string; delaysMs: number[]; wide: number; isOneFrozen?: boolean };
 
@@ -36,9 +42,13 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "3" },
     tls: { type: "boolean", default: false },
     short: { type: "boolean", default: false },
+    others: { type: "boolean", default: false },
     help: { type: "boolean" },
   },
 });
+const kinds = (Object.keys(NAMES) as Kind[]).filter(
+  (kind) => values.others || (kind !== "nice-grpc" && kind !== "connect-node"),
+);
 if (values.help) process.stdout.write(HELP);
 else {
   const security = values.tls ? "mutual TLS" : "no TLS";
@@ -61,10 +71,10 @@ async function certify(): Promise<string> {
 async function measure(scenario: Scenario, rounds: number, seconds: string): Promise<void> {
   const servers = await Promise.all(scenario.delaysMs.map(startServer));
   const addresses = servers.map(({ address }) => address).join(",");
-  const results: Record<Kind, Result[]> = { bare: [], "grpc-js": [], http2: [] };
+  const results = Object.fromEntries(kinds.map((kind) => [kind, []])) as unknown as Record<Kind, Result[]>;
   try {
     for (let round = 0; round < rounds; round += 1)
-      for (const kind of KINDS) results[kind].push(await runClient(kind, addresses, scenario, seconds, servers));
+      for (const kind of kinds) results[kind].push(await runClient(kind, addresses, scenario, seconds, servers));
   } finally {
     for (const { child } of servers) child.kill("SIGKILL");
   }
@@ -107,9 +117,8 @@ function print(title: string, results: Record<Kind, Result[]>): void {
   process.stdout.write(
     `\n**${title}**\n\n| client | CPU µs a call | × | answered/s | × | p50 ms | p99 ms | failed |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n`,
   );
-  for (const kind of KINDS) {
+  for (const kind of kinds) {
     const ratio = (value: (result: Result) => number) => (of(kind, value) / of("bare", value)).toFixed(2);
-    const name = kind === "bare" ? "bare grpc-js, round_robin" : `mesh over ${kind}`;
     const figures = [
       of(kind, ({ cpuUs }) => cpuUs).toFixed(0),
       ratio(({ cpuUs }) => cpuUs),
@@ -119,7 +128,7 @@ function print(title: string, results: Record<Kind, Result[]>): void {
       of(kind, ({ p99Ms }) => p99Ms).toFixed(2),
       of(kind, ({ failures }) => failures),
     ];
-    process.stdout.write(`| ${name} | ${figures.join(" | ")} |\n`);
+    process.stdout.write(`| ${NAMES[kind]} | ${figures.join(" | ")} |\n`);
   }
 }
 

@@ -7,13 +7,23 @@ import { helm, kubectl, RELEASE, tool } from "@ordermesh/cluster/tools";
 import type { DemoResult } from "../demo/demo.ts";
 import { installed, judged, restarts } from "./harness.ts";
 
-const { mode } = await installed();
+const { mode, tag: before } = await installed();
 const LOAD_S = 45;
 /**
  * An upgrade starts every service at once. With the whole cluster on fewer cores than this those that serve get too little of them
  * meanwhile, and customers who waited 5 s ask again under their key.
  */
 const CORES_FOR_AN_UPGRADE = 4;
+
+const SERVICES = ["payment", "inventory", "shipping", "notification", "order", "storefront", "auditor"] as const;
+
+/** The image of this tree under another name, in the cluster. */
+async function nextImage(): Promise<string> {
+  const tag = await buildImage();
+  await tool("docker", ["tag", `ordermesh:${tag}`, `ordermesh:${tag}-next`]);
+  await loadImage(`${tag}-next`);
+  return `${tag}-next`;
+}
 
 function report(t: TestContext, { load, verdict, restMs }: DemoResult): void {
   t.diagnostic(
@@ -33,15 +43,13 @@ function assertUnseen(result: DemoResult): void {
   assert.equal(result.load.retries, 0, "orders asked for again");
 }
 
-test("an upgrade to another image and the way back lose no order, and on enough cores no customer sees them", async (t) => {
-  const tag = await buildImage();
-  await tool("docker", ["tag", `ordermesh:${tag}`, `ordermesh:${tag}-next`]);
-  await loadImage(`${tag}-next`);
+test("an upgrade to another image all at once and the way back lose no order, and on enough cores no customer sees them", async (t) => {
+  const tag = await nextImage();
   const result = await judged(
     41,
     2 * LOAD_S,
     async () => {
-      await install(`${tag}-next`, "dev", ["--reuse-values"]);
+      await install(tag, "dev", ["--reuse-values"]);
       await untilReady(() => undefined);
       await helm("rollback", RELEASE);
       await untilReady(() => undefined);
@@ -51,6 +59,24 @@ test("an upgrade to another image and the way back lose no order, and on enough 
   report(t, result);
   if (availableParallelism() < CORES_FOR_AN_UPGRADE) assertKept(result);
   else assertUnseen(result);
+});
+
+test("an upgrade of one service after the other and the way back are seen by no customer", async (t) => {
+  const tag = await nextImage();
+  const { version: first } = JSON.parse(await helm("status", RELEASE, "--output", "json"));
+  const steps = async () => {
+    for (const service of SERVICES) {
+      await install(before, "dev", ["--reuse-values", "--set-string", `services.${service}.tag=${tag}`]);
+      await untilReady(() => undefined);
+    }
+    for (let revision = first + SERVICES.length - 1; revision >= first; revision -= 1) {
+      await helm("rollback", RELEASE, String(revision));
+      await untilReady(() => undefined);
+    }
+  };
+  const result = await judged(44, 5 * LOAD_S, steps, (line) => t.diagnostic(line));
+  report(t, result);
+  assertUnseen(result);
 });
 
 test("a rollout restart of one service after the other is seen by no customer", async (t) => {

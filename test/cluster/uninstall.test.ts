@@ -30,9 +30,9 @@ test("an uninstall leaves the volumes and the secret that opens them, and a late
   assert.ok(placed.ok && orderId);
 
   await helm("uninstall", RELEASE, "--wait", "--timeout", "4m");
-  const kafka = mode === "strimzi" ? `data-0-${RELEASE}-${RELEASE}-nodes-0` : `data-${RELEASE}-kafka-0`;
+  const volumes = ["etcd", "postgres", ...(mode === "strimzi" ? [] : ["kafka"])];
   const stays = [
-    ...[`data-${RELEASE}-etcd-0`, `data-${RELEASE}-postgres-0`, kafka].map((name) => `persistentvolumeclaim/${name}`),
+    ...volumes.map((part) => `persistentvolumeclaim/data-${RELEASE}-${part}-0`),
     `secret/${RELEASE}-postgres`,
   ].sort();
   const endsMs = performance.now() + GONE_MS;

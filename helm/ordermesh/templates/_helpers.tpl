@@ -14,10 +14,11 @@ app.kubernetes.io/instance: {{ $root.Release.Name }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
+{{/* Argument: (list $ component), and the version where it may differ from the release's */}}
 {{- define "ordermesh.labels" -}}
 {{- $root := index . 0 -}}
 {{ include "ordermesh.selector" . }}
-app.kubernetes.io/version: {{ $root.Values.image.tag | quote }}
+app.kubernetes.io/version: {{ last (prepend (slice . 2) $root.Values.image.tag) | quote }}
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ $root.Chart.Name }}-{{ $root.Chart.Version }}
 {{- end }}
