@@ -33,7 +33,7 @@ dev: node_modules ## The same for development: a changed line is live in seconds
 chart: node_modules ## The tests of the chart; they need helm, and promtool for the alerts
 	$(NODE) --test test/chart/*.test.ts
 chaos: node_modules ## The experiments on processes of this machine, judged: ARGS="kill-payment.yaml --output json"
-	@cd k8s/chaos && $(CURDIR)/$(NODE) $(CURDIR)/packages/meshctl/src/main.ts chaos run $(or $(ARGS),.)
+	@cd k8s/chaos && $(CURDIR)/$(NODE) $(CURDIR)/packages/meshctl/src/main.ts chaos run --junit $(CURDIR)/.cache/chaos/junit.xml --report $(CURDIR)/.cache/chaos $(or $(ARGS),.)
 chaos-api: node_modules ## What a real API server makes of experiments: CHAOS_API_CONTEXT=kind-ordermesh
 	$(NODE) --test test/chaos-api/*.test.ts
 e2e: chart up ## The tests of the system on the cluster, under load

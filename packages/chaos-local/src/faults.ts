@@ -9,7 +9,9 @@ import { policyChurnFault, policyFault } from "@ordermesh/chaos/policy-faults";
 import { ruleFault } from "@ordermesh/chaos/rule-faults";
 import type { StoreFaults } from "@ordermesh/chaos/store-faults";
 import type { Clock } from "@ordermesh/mesh/clock";
+import { createLogger } from "@ordermesh/runtime/log";
 import { crashFault } from "./crash-fault.ts";
+import { poisonFault, rebalanceFault, rewindFault } from "./event-faults.ts";
 import type { Network } from "./network.ts";
 import { networkFault } from "./network-faults.ts";
 import type { ProcessParts } from "./process-backend.ts";
@@ -22,7 +24,7 @@ export type FaultParts = {
   readonly network: Network;
   readonly store: StoreFaults;
   readonly workload: Workload;
-  readonly clock: Pick<Clock, "wallMs">;
+  readonly clock: Clock;
 };
 
 /** What this machine would have to give us, and does not. */
@@ -36,6 +38,8 @@ const NEEDS: Readonly<Partial<Record<ActionType, string>>> = {
 export function processFaults({ processes, network, store, workload, clock }: FaultParts): Omit<ProcessParts, "sweep"> {
   const { system, instances, find } = processes;
   const watched = { store, instances, growths: new Growths() };
+  const log = createLogger({ service: "chaos", instance: "chaos", version: "", level: "silent" });
+  const kafka = { brokers: system.state.kafka.split(","), clientId: "ordermesh-chaos", log, clock };
   const links = networkFault(network);
   const rules = ruleFault({ ...watched, clock });
   const byType: Readonly<Partial<Record<ActionType, Fault>>> = {
@@ -53,6 +57,9 @@ export function processFaults({ processes, network, store, workload, clock }: Fa
     Policy: policyFault(watched),
     PolicyChurn: policyChurnFault(watched),
     RenewCertificates: renewFault(system, instances),
+    PoisonEvent: poisonFault({ kafka, instances }),
+    RewindOffsets: rewindFault({ kafka, instances }),
+    RebalanceStorm: rebalanceFault({ kafka }),
     LoadSpike: spikeFault(workload, () => clock.wallMs()),
     RepeatedKey: repeatedKeyFault(workload),
   };

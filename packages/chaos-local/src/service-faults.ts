@@ -6,45 +6,39 @@ import { Growths, type Instances } from "@ordermesh/chaos/instances";
 import { serviceOf } from "@ordermesh/chaos/service-of";
 import { terminateConnections } from "@ordermesh/local/postgres";
 import type { System } from "@ordermesh/local/system";
+import { OncePerRound } from "./once-per-round.ts";
 
 const RELOADS = "mesh_identity_reloads_total";
 
 /** PostgreSQL ends all connections to the service's database. */
 export function terminateFault(system: System): Fault {
-  /** By experiment and round: how many there were. */
-  const ended = new Map<string, number>();
-  const keyOf = (uid: string, round: number) => `${uid} ${round}`;
+  /** How many there were. */
+  const ended = new OncePerRound<number>();
   return {
     inject: async ({ round }, { experiment: { uid }, spec }) => {
-      const key = keyOf(uid, round);
-      if (ended.has(key)) return;
       const service = serviceOf(spec.target.selector.matchLabels);
-      ended.set(key, await terminateConnections(system.parts.postgres.address, service));
+      await ended.do(uid, round, () => terminateConnections(system.parts.postgres.address, service));
     },
     heal: async () => undefined, // Services connect again by themselves.
     isHealed: async () => true,
     evidence: async (targets, { experiment: { uid } }) => {
-      const counts = actedOn(targets).map(({ round }) => ended.get(keyOf(uid, round)) ?? 0);
-      const observed = counts.filter((count) => count > 0).length;
-      const sum = [...ended].reduce((total, [key, count]) => (key.startsWith(uid) ? total + count : total), 0);
-      return { expected: targets.length, observed, detail: `${sum} connections were ended` };
+      const observed = actedOn(targets).filter(({ round }) => (ended.get(uid, round) ?? 0) > 0).length;
+      return { expected: targets.length, observed, detail: `${ended.sum(uid)} connections were ended` };
     },
-    forget: () => ended.clear(),
+    forget: (uid) => ended.forget(uid),
   };
 }
 
 /** The service gets another certificate, which its processes must take up. */
 export function renewFault(system: System, instances: Instances): Fault {
   const growths = new Growths();
-  const renewed = new Set<string>();
+  const renewed = new OncePerRound<void>();
   const applied = ({ name, labels }: Sample) => name === RELOADS && labels.includes('result="applied"');
   return {
     watch: async ({ experiment }) => void (await growths.read(experiment.uid, await instances(), applied)),
     inject: async ({ round }, { experiment: { uid }, spec }) => {
-      const key = `${uid} ${round}`;
-      if (renewed.has(key)) return;
-      await system.renewCertificate(serviceOf(spec.target.selector.matchLabels));
-      renewed.add(key);
+      const service = serviceOf(spec.target.selector.matchLabels);
+      await renewed.do(uid, round, () => system.renewCertificate(service));
     },
     heal: async () => undefined, // The new ones are as good as the old ones.
     isHealed: async () => true,
@@ -55,6 +49,9 @@ export function renewFault(system: System, instances: Instances): Fault {
       const observed = seen.reduce((sum, count) => sum + count, 0);
       return { expected: targets.length, observed, detail: `certificates were taken up ${observed} times` };
     },
-    forget: (uid) => growths.forget(uid),
+    forget: (uid) => {
+      growths.forget(uid);
+      renewed.forget(uid);
+    },
   };
 }

@@ -11,11 +11,15 @@ import type { CheckResult } from "./report-checks.ts";
 const NOT_TRIED: ReadonlySet<string> = new Set(["NotSupported", "DryRun"]);
 
 export function renderJunit(report: Report): string {
-  return toJunit([suiteOf(report)]);
+  return renderJunitOf([report]);
 }
 
-/** For several experiments in one document. */
-export function suiteOf({ experiment, status, checks }: Report): JunitSuite {
+/** Several experiments in one document. */
+export function renderJunitOf(reports: readonly Report[]): string {
+  return toJunit(reports.map(suiteOf));
+}
+
+function suiteOf({ experiment, status, checks }: Report): JunitSuite {
   const { startTime, completionTime } = status;
   const seconds = (Date.parse(completionTime ?? "") - Date.parse(startTime ?? "")) / 1_000 || 0;
   return {

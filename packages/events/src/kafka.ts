@@ -20,8 +20,8 @@ import { PARTITIONS, TOPICS } from "./topics.ts";
 /** Waits between tries are short, so that work goes on soon after a broker is back; tries never end. */
 const RETRY = { initialRetryTime: 100, maxRetryTime: 1_000, retries: Number.MAX_SAFE_INTEGER };
 /** The least that brokers allow: the partitions of a killed consumer stand still for this long. */
-const SESSION_TIMEOUT_MS = 6_000;
-const HEARTBEAT_MS = 1_000;
+export const SESSION_TIMEOUT_MS = 6_000;
+export const HEARTBEAT_MS = 1_000;
 const MAX_FETCH_WAIT_MS = 100;
 const STALL_MS = 60_000;
 const CONNECT_RETRY_MS = 500;
@@ -247,7 +247,7 @@ function isCoordinatorAway(error: Error): boolean {
   );
 }
 
-function newKafka({ brokers, ca, credentials, clientId, log }: KafkaOptions, retry: RetryOptions): Kafka {
+export function newKafka({ brokers, ca, credentials, clientId, log }: KafkaOptions, retry: RetryOptions): Kafka {
   return new kafkajs.Kafka({
     brokers: [...brokers],
     clientId,

@@ -8,6 +8,7 @@ import { isKind } from "@ordermesh/mesh/errors";
 import { EtcdDocuments } from "@ordermesh/mesh/etcd-documents";
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
+import type { ChaosContext } from "./chaos-commands.ts";
 import { type Context, EXIT } from "./context.ts";
 import { parseDuration } from "./duration.ts";
 import { addFault, clearFaults, listFaults } from "./fault-commands.ts";
@@ -19,6 +20,7 @@ import { deletePolicy, getPolicy, putPolicy, rollBack, showHistory, validatePoli
 const FOREVER_MS = 2 ** 31 - 1;
 const { MESH_ETCD_ENDPOINTS, MESH_ETCD_PREFIX = "/ordermesh" } = process.env;
 
+type ChaosCommands = typeof import("./chaos-commands.ts");
 type Global = { readonly etcd: string; readonly prefix: string; readonly output: string };
 
 await yargs(hideBin(process.argv))
@@ -57,14 +59,14 @@ await yargs(hideBin(process.argv))
   )
   .command("policy", "traffic policy: get, set, validate, delete, history, rollback", policyCommands)
   .command("faults", "faults injected into calls: add, list, clear", faultCommands)
-  .command("chaos", "experiments: run", chaosCommands)
+  .command("chaos", "experiments on this machine: run, fuzz", chaosCommands)
   .completion("completion", "prints a script for the shell: meshctl completion >> ~/.bashrc")
   .demandCommand(1, "Name a command; --help lists them.")
   .strict()
   .wrap(Math.min(120, process.stdout.columns ?? 120))
   .fail((message, error) => {
     process.stderr.write(`${message ?? error.message}\n\nmeshctl --help shows how it is used.\n`);
-    process.exit(EXIT.usage);
+    process.exit(hideBin(process.argv)[0] === "chaos" ? EXIT.unreachable : EXIT.usage); // 2 is Inconclusive there.
   })
   .parseAsync();
 
@@ -155,22 +157,63 @@ function chaosCommands(args: ReturnType<typeof yargs>) {
   return args
     .command(
       "run <files..>",
-      "runs experiments one after another on a system of their own on this machine; exit code 0 when all Passed, 1 when one Failed, 2 when one is Inconclusive, 3 for wrong use",
+      "runs experiments one after another on systems of their own on this machine; exit code 0 when all Passed, 1 when one Failed, 2 when one is Inconclusive, 3 for wrong use",
       (own) =>
-        own.positional("files", {
-          type: "string",
-          array: true,
-          demandOption: true,
-          describe: "files as kubectl applies them, or folders of them",
-        }),
-      (own) => chaos(own as unknown as Global, own.files),
+        own
+          .positional("files", {
+            type: "string",
+            array: true,
+            demandOption: true,
+            describe: "files as kubectl applies them, or folders of them",
+          })
+          .options({
+            systems: {
+              type: "number",
+              default: 1,
+              describe: "run so many systems at a time, each with a share of the files",
+            },
+            junit: { type: "string", describe: "file for the results as JUnit XML" },
+            report: { type: "string", describe: "folder for the reports: JSON, JUnit XML and a page" },
+          }),
+      (own) => {
+        const { files, systems, junit, report } = own;
+        return chaos(own as unknown as Global, ({ runFiles }, context) =>
+          runFiles(context, { files, systems, junit, report }),
+        );
+      },
+    )
+    .command(
+      "fuzz [files..]",
+      "composes faults of the experiments by a seed until the time is over or an invariant is broken; what breaks one is made small and written as a file",
+      (own) =>
+        own
+          .positional("files", {
+            type: "string",
+            array: true,
+            default: ["k8s/chaos"],
+            describe: "files of experiments, or folders of them",
+          })
+          .options({
+            seed: { type: "number", default: 1, describe: "of the first schedule; each further one takes the next" },
+            minutes: { type: "number", default: 10, describe: "no schedule is begun after that" },
+            out: { type: "string", default: ".cache/chaos/found.yaml", describe: "file for what was found" },
+          }),
+      (own) => {
+        const { files, seed, minutes, out } = own;
+        return chaos(own as unknown as Global, ({ fuzzFiles }, context) =>
+          fuzzFiles(context, { files, seed, minutes, out }),
+        );
+      },
     )
     .demandCommand(1, "Name what to do with experiments; meshctl chaos --help lists it.");
 }
 
 /** Loaded only here, as it brings the parts of a whole system. */
-async function chaos({ output }: Global, files: readonly string[]): Promise<void> {
-  const { runFiles } = await import("./chaos-commands.ts");
+async function chaos(
+  { output }: Global,
+  command: (commands: ChaosCommands, context: ChaosContext) => Promise<number>,
+): Promise<void> {
+  const commands = await import("./chaos-commands.ts");
   const stop = new AbortController();
   process.once("SIGINT", () => {
     process.stderr.write("Healing and stopping; Ctrl-C again ends everything at once.\n");
@@ -181,7 +224,7 @@ async function chaos({ output }: Global, files: readonly string[]): Promise<void
   const write = (text: string) => void process.stdout.write(text);
   const context = { env: process.env, progress: process.stderr, signal: stop.signal };
   try {
-    process.exitCode = await runFiles({ ...context, output: new Output(output as Format, write) }, files);
+    process.exitCode = await command(commands, { ...context, output: new Output(output as Format, write) });
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
     process.exitCode = EXIT.unreachable;

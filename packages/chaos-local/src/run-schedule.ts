@@ -1,0 +1,125 @@
+/** Runs a schedule of faults on one system and judges what became of the orders: the whole, and not each fault by itself. */
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Experiment, InjectContext } from "@ordermesh/chaos/backend";
+import { pickTargets } from "@ordermesh/chaos/pick-targets";
+import { roundsOf } from "@ordermesh/chaos/rounds";
+import { endOf, type Schedule, type Step } from "@ordermesh/chaos/schedule";
+import type { TargetStatus } from "@ordermesh/chaos/status";
+import { seeded } from "@ordermesh/mesh/seeded";
+import type { ChaosSystem } from "./chaos-system.ts";
+
+/** Orders that flow before the first fault and after the last one. */
+const CALM_MS = 3_000;
+const POLL_MS = 500;
+const HEAL_TIMEOUT_MS = 60_000;
+/** The longest until everything that is on its way has come to rest. */
+const REST_TIMEOUT_MS = 120_000;
+/** So long after the end of its step a fault is gone although nobody healed it. */
+const EXPIRES_AFTER_MS = 30_000;
+
+export type RunScheduleOptions = { readonly say: (line: string) => void; readonly signal: AbortSignal };
+
+/** What the judge found wrong, by name; empty when nothing is. @throws Error when the system cannot be judged */
+export async function runSchedule(
+  { ports }: ChaosSystem,
+  { steps, ratePerSecond, seed }: Schedule,
+  { say, signal }: RunScheduleOptions,
+): Promise<readonly string[]> {
+  const run = randomUUID();
+  await ports.workload.start({ name: run, ratePerSecond, seed });
+  await sleep(CALM_MS);
+  const startMs = performance.now();
+  await Promise.all(steps.map((step) => runStep(ports, step, { startMs, say, signal })));
+  await sleep(CALM_MS);
+  await ports.workload.finish(run);
+  await untilRest(ports);
+  const history = await ports.workload.history(run);
+  if (history === undefined) throw new Error("the customers' record is lost");
+  return (await ports.judge.judge(history)).filter(({ held }) => held === "False").map(({ name }) => name);
+}
+
+/** What cannot be run in a schedule, and why it is left out: customers' own faults go with one experiment's customers. */
+export function canBeScheduled({ ports }: ChaosSystem, { spec: { action } }: Experiment): boolean {
+  return ports.backend.whyNot(action) === undefined && action.type !== "LoadSpike" && action.type !== "RepeatedKey";
+}
+
+type StepOptions = RunScheduleOptions & { readonly startMs: number };
+
+/** Every round of the fault, then its heal; nothing of it is left when this resolves. */
+async function runStep(
+  { backend, clock }: ChaosSystem["ports"],
+  step: Step,
+  { startMs, say, signal }: StepOptions,
+): Promise<void> {
+  const { spec, name, namespace } = step.experiment;
+  const until = async (atSeconds: number) => {
+    const waitMs = startMs + atSeconds * 1_000 - performance.now();
+    if (waitMs > 0) await sleep(waitMs, undefined, { signal }).catch(() => undefined);
+  };
+  await until(step.atSeconds);
+  if (signal.aborted) return;
+  const expiresAtMs = clock.wallMs() + spec.durationSeconds * 1_000 + EXPIRES_AFTER_MS;
+  const context: InjectContext = { experiment: { name, namespace, uid: randomUUID() }, spec, expiresAtMs };
+  await backend.watchFault(context);
+  const targets: TargetStatus[] = [];
+  const { times, everySeconds } = roundsOf(spec.action);
+  for (let round = 1; round <= times && !signal.aborted; round += 1) {
+    await until(step.atSeconds + (round - 1) * everySeconds);
+    for (const target of await targetsOf(backend, step.experiment, round, targets)) {
+      targets.push(target);
+      await backend.inject(target, context).catch((error: unknown) => say(`${name}: ${String(error)}`));
+    }
+  }
+  say(`${name}: ${targets.map((target) => target.name).join(" ") || "nothing could be taken"}`);
+  await until(endOf(step));
+  await healAll(backend, targets, context);
+  backend.forget(context.experiment.uid);
+}
+
+async function targetsOf(
+  backend: ChaosSystem["ports"]["backend"],
+  { spec }: Experiment,
+  round: number,
+  before: readonly TargetStatus[],
+): Promise<TargetStatus[]> {
+  const again = before.filter((target) => target.round === 1);
+  if (round > 1 && spec.action.type !== "PodKill") return again.map((target) => ({ ...target, round }));
+  const candidates = await backend.find(spec.target.selector.matchLabels);
+  const picked = pickTargets(candidates, spec.target, seeded(spec.seed + round - 1));
+  if (picked.kind === "none") return [];
+  const injectedAt = new Date().toISOString();
+  return picked.targets.map(({ kind, name, uid, node }) => {
+    return { kind, name, uid, node, round, state: "Injected", injectedAt, undo: "none" };
+  });
+}
+
+/** @throws Error for a fault that does not go */
+async function healAll(
+  backend: ChaosSystem["ports"]["backend"],
+  targets: readonly TargetStatus[],
+  context: InjectContext,
+): Promise<void> {
+  const endsMs = performance.now() + HEAL_TIMEOUT_MS;
+  for (const target of targets.toReversed())
+    for (;;) {
+      const isHealed = await backend
+        .heal(target, context)
+        .then(() => backend.isHealed(target, context))
+        .catch(() => false);
+      if (isHealed) break;
+      if (performance.now() > endsMs) throw new Error(`${context.experiment.name} of ${target.name} does not heal`);
+      await sleep(POLL_MS);
+    }
+  await backend.sweep(context.experiment.uid);
+}
+
+/** Resolves at the latest after two minutes: what does not come to rest by then is for the invariants to name. */
+async function untilRest({ judge }: ChaosSystem["ports"]): Promise<void> {
+  const endsMs = performance.now() + REST_TIMEOUT_MS;
+  for (;;) {
+    const open = await judge.open().catch((error: unknown) => [String(error)]);
+    if (open.length === 0 || performance.now() > endsMs) return;
+    await sleep(POLL_MS);
+  }
+}
