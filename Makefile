@@ -3,14 +3,14 @@ SHELL := /bin/bash
 BIN := node_modules/.bin
 NODE := $(BIN)/node
 LOCAL := $(NODE) packages/local/src/main.ts
-FAST := '{packages,services}/*/src/**/*.test.ts' 'test/tidy/*.test.ts' test/chaos-api/documents.test.ts
+FAST := '{packages,services}/*/src/**/*.test.ts' 'test/tidy/*.test.ts' test/chaos-api/documents.test.ts test/oracle/*.test.ts
 REAL := '{packages,services}/*/test/**/*.test.ts' 'test/e2e/*.test.ts' 'test/simulation/*.test.ts'
 ARGS ?=
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export NODE_COMPILE_CACHE := $(CURDIR)/.cache/node-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help install start reset doctor up dev chart chaos chaos-api e2e status down demo crash outage rolling start-order simulate check lint types fast test gen fmt verify bench bench-mesh bench-overload bench-simulation clean
+.PHONY: help install start reset doctor up dev chart chaos chaos-api e2e status down demo crash outage oracle rolling start-order simulate check lint types fast test gen fmt verify bench bench-mesh bench-overload bench-simulation clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,8 @@ chart: node_modules ## The tests of the chart; they need helm, and promtool for 
 	$(NODE) --test test/chart/*.test.ts
 chaos: node_modules ## The experiments on processes of this machine, judged: ARGS="kill-payment.yaml --output json"
 	@cd k8s/chaos && $(CURDIR)/$(NODE) $(CURDIR)/packages/meshctl/src/main.ts chaos run --junit $(CURDIR)/.cache/chaos/junit.xml --report $(CURDIR)/.cache/chaos $(or $(ARGS),.)
+oracle: node_modules ## Planted bugs, each found by an experiment, and clean runs: ARGS="--bugs none --clean 50"
+	@$(NODE) test/oracle/main.ts $(ARGS)
 chaos-api: node_modules ## What a real API server makes of experiments: CHAOS_API_CONTEXT=kind-ordermesh
 	$(NODE) --test test/chaos-api/*.test.ts
 e2e: chart up ## The tests of the system on the cluster, under load
