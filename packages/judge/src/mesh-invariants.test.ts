@@ -10,15 +10,15 @@ const order: InstanceView = {
   isToBeFound: true,
   policyRevision: 7n,
   policies: new Map([["payment", POLICY]]),
-  endpoints: ["order/order-1", "payment/payment-1"],
+  endpoints: ["order/order-1 at 10.0.0.1:8080", "payment/payment-1 at 10.0.0.2:8080"],
 };
 const payment: InstanceView = { ...order, adminAddress: "10.0.0.2:9090" };
 const storefront: InstanceView = { ...order, adminAddress: "10.0.0.3:9090", isToBeFound: false };
 const good: MeshView = {
   instances: [order, payment, storefront],
   registered: [
-    { name: "order/order-1", adminAddress: "10.0.0.1:9090" },
-    { name: "payment/payment-1", adminAddress: "10.0.0.2:9090" },
+    { name: "order/order-1", address: "10.0.0.1:8080", adminAddress: "10.0.0.1:9090" },
+    { name: "payment/payment-1", address: "10.0.0.2:8080", adminAddress: "10.0.0.2:9090" },
   ],
   policyRevision: 5n,
   policies: new Map([["payment", POLICY]]),
@@ -78,7 +78,7 @@ for (const [title, mesh, id, example] of [
     "lives and is not registered",
     {
       ...good,
-      instances: good.instances.map((instance) => ({ ...instance, endpoints: ["order/order-1"] })),
+      instances: good.instances.map((instance) => ({ ...instance, endpoints: ["order/order-1 at 10.0.0.1:8080"] })),
       registered: good.registered.slice(0, 1),
     },
     "I11",
@@ -86,15 +86,21 @@ for (const [title, mesh, id, example] of [
   ],
   [
     "would call one that is gone",
-    withOrder({ endpoints: [...order.endpoints, "payment/payment-9"] }),
+    withOrder({ endpoints: [...order.endpoints, "payment/payment-9 at 10.0.0.9:8080"] }),
     "I11",
-    "order/order-1 would call payment/payment-9, which is not registered",
+    "order/order-1 would call payment/payment-9 at 10.0.0.9:8080, which is not registered",
   ],
   [
     "does not know one that is there",
-    withOrder({ endpoints: ["order/order-1"] }),
+    withOrder({ endpoints: ["order/order-1 at 10.0.0.1:8080"] }),
     "I11",
-    "order/order-1 does not know payment/payment-1",
+    "order/order-1 does not know payment/payment-1 at 10.0.0.2:8080",
+  ],
+  [
+    "would call one where its process was before it was started again",
+    withOrder({ endpoints: ["order/order-1 at 10.0.0.1:8080", "payment/payment-1 at 10.0.0.2:7070"] }),
+    "I11",
+    "order/order-1 would call payment/payment-1 at 10.0.0.2:7070, which is not registered",
   ],
 ] as const)
   test(`an instance that ${title} violates ${id} and nothing else`, () => {

@@ -45,13 +45,13 @@ function registryTruth(mesh: MeshView): Finding {
 
 function whyOtherEndpoints(instance: InstanceView, mesh: MeshView): string[] {
   const own = nameOf(instance, mesh);
-  const stored = new Set(mesh.registered.map(({ name }) => name));
+  const stored = new Set(mesh.registered.map(({ name, address }) => `${name} at ${address}`));
   const known = new Set(instance.endpoints);
   return [
     ...[...known]
-      .filter((name) => !stored.has(name))
-      .map((name) => `${own} would call ${name}, which is not registered`),
-    ...[...stored].filter((name) => !known.has(name)).map((name) => `${own} does not know ${name}`),
+      .filter((place) => !stored.has(place))
+      .map((place) => `${own} would call ${place}, which is not registered`),
+    ...[...stored].filter((place) => !known.has(place)).map((place) => `${own} does not know ${place}`),
   ];
 }
 

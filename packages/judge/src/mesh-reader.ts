@@ -1,6 +1,6 @@
 /** Reads what the store holds and what every instance says on `/debug/mesh`. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseEndpoint } from "@ordermesh/mesh/endpoint";
+import { type Endpoint, parseEndpoint } from "@ordermesh/mesh/endpoint";
 import { EtcdDocuments, type StoredDocument } from "@ordermesh/mesh/etcd-documents";
 import { parsePolicy } from "@ordermesh/mesh/policy";
 import { judgeMesh } from "./mesh-invariants.ts";
@@ -65,7 +65,7 @@ async function askInstance(adminUrl: string): Promise<InstanceView | undefined> 
 type Debug = {
   readonly policy: { readonly revision: string; readonly documents: Readonly<Record<string, object>> };
   readonly registration: "idle" | "registering" | "registered" | "closed";
-  readonly endpoints: Readonly<Record<string, readonly { readonly service: string; readonly instance: string }[]>>;
+  readonly endpoints: Readonly<Record<string, readonly Pick<Endpoint, "service" | "instance" | "address">[]>>;
 };
 
 function toInstance(adminAddress: string, { policy, registration, endpoints }: Debug): InstanceView {
@@ -78,15 +78,15 @@ function toInstance(adminAddress: string, { policy, registration, endpoints }: D
     ),
     endpoints: Object.values(endpoints)
       .flat()
-      .map(({ service, instance }) => `${service}/${instance}`),
+      .map(({ service, instance, address }) => `${service}/${instance} at ${address}`),
   };
 }
 
 /** Nothing for a document that instances skip too. */
 function readEndpoint({ key, value }: StoredDocument): MeshView["registered"] {
   try {
-    const { service, instance, adminAddress } = parseEndpoint(key, value);
-    return [{ name: `${service}/${instance}`, adminAddress }];
+    const { service, instance, address, adminAddress } = parseEndpoint(key, value);
+    return [{ name: `${service}/${instance}`, address, adminAddress }];
   } catch {
     return [];
   }

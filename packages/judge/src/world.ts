@@ -49,15 +49,15 @@ export type InstanceView = {
   readonly policyRevision: bigint;
   /** Service to the document that it applies, as JSON. */
   readonly policies: ReadonlyMap<string, string>;
-  /** All endpoints that it knows, as `service/instance`. */
+  /** All endpoints that it knows, as `service/instance at host:port`: a name whose process was replaced has another address. */
   readonly endpoints: readonly string[];
 };
 
 /** What the store says, and what every live instance makes of it. */
 export type MeshView = {
   readonly instances: readonly InstanceView[];
-  /** `name` is `service/instance`. */
-  readonly registered: readonly { readonly name: string; readonly adminAddress: string }[];
+  /** `name` is `service/instance`, `address` where it is called. */
+  readonly registered: readonly { readonly name: string; readonly address: string; readonly adminAddress: string }[];
   /** Of the last change of a policy document. */
   readonly policyRevision: bigint;
   /** Service to its document as JSON; undefined for one that is not valid, so that the last good one stays. */
