@@ -16,8 +16,9 @@ import type { OrderWatch } from "./watch.ts";
 
 /** Sagas at the same time; more are refused before they are accepted. */
 const MAX_RUNNING = 500;
-/** Kept back to answer "still pending" before the caller gives up. */
-const ANSWER_MARGIN_MS = 100;
+/** Share of a call's time that is kept back to answer "still pending" before the caller gives up; more than a busy machine takes for it. */
+const ANSWER_MARGIN_SHARE = 0.1;
+const MIN_ANSWER_MARGIN_MS = 100;
 const DEFAULT_PAGE = 20;
 const MAX_PAGE = 100;
 const LAST_ID = "ffffffff-ffff-7fff-bfff-ffffffffffff";
@@ -111,18 +112,19 @@ async function placeOrder(
   dependencies: Dependencies,
 ): Promise<OrderRow> {
   const { runner, metrics } = dependencies;
+  const answerAtMs = whenToAnswer(call, dependencies.clock);
   const hash = hashRequest(request);
   const accepted = await accept(request, hash, call, dependencies);
   if (!accepted.hash.equals(hash)) throw keyReused();
-  if (!accepted.isNew) return await untilDecided(accepted.row, call, dependencies);
+  if (!accepted.isNew) return await untilDecided(accepted.row, call, answerAtMs, dependencies);
   metrics.orders.inc({ outcome: "accepted", reason: "" });
   const driven = runner.drive(accepted.row);
   const { clock } = dependencies;
   const enough = new AbortController();
-  const timeout = clock.sleep(remainingMs(call, clock), AbortSignal.any([call.signal, enough.signal]));
+  const timeout = clock.sleep(Math.max(0, answerAtMs - clock.nowMs()), AbortSignal.any([call.signal, enough.signal]));
   const row = await Promise.race([driven, timeout.then(() => accepted.row)]);
   enough.abort();
-  return stepOf(row.state) === undefined ? row : await untilDecided(accepted.row, call, dependencies);
+  return stepOf(row.state) === undefined ? row : await untilDecided(accepted.row, call, answerAtMs, dependencies);
 }
 
 async function accept(
@@ -166,18 +168,20 @@ async function accept(
 async function untilDecided(
   row: OrderRow,
   call: CallContext,
+  answerAtMs: number,
   { store, watch, clock }: Dependencies,
 ): Promise<OrderRow> {
   const read = async () => (await store.find(row.order_id, row.customer_id)) ?? row;
   const isEnough = ({ state }: OrderRow) => stepOf(state) === undefined;
   let latest = row;
-  const until = { signal: call.signal, timeoutMs: remainingMs(call, clock), isEnough };
+  const until = { signal: call.signal, timeoutMs: Math.max(0, answerAtMs - clock.nowMs()), isEnough };
   for await (const current of watch.follow(row.order_id, read, until)) latest = current;
   return latest;
 }
 
-function remainingMs(call: CallContext, clock: Clock): number {
-  return Math.max(0, call.deadlineMs - clock.nowMs() - ANSWER_MARGIN_MS);
+/** On the monotonic clock. */
+function whenToAnswer({ deadlineMs }: CallContext, clock: Clock): number {
+  return deadlineMs - Math.max(MIN_ANSWER_MARGIN_MS, (deadlineMs - clock.nowMs()) * ANSWER_MARGIN_SHARE);
 }
 
 function keyReused(): MeshError {

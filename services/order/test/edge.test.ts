@@ -188,8 +188,11 @@ test("shortly before its deadline a call answers that the order is pending, and 
   const { orders, partners, decided } = await start(t);
   const gate = new Gate();
   partners.after.charge = () => gate.wait();
-  const { order } = await orders.placeOrder(request("k1"), { timeoutMs: 500 });
+  const startedMs = performance.now();
+  const { order } = await orders.placeOrder(request("k1"), { timeoutMs: 3_000 });
+  const tookMs = performance.now() - startedMs;
   assert.equal(order?.status, OrderStatus.ORDER_STATUS_PENDING);
+  assert.ok(tookMs > 2_000 && tookMs < 2_900, `a tenth of the time is left for the way back, it took ${tookMs} ms`);
   gate.open();
   assert.equal((await decided(order.orderId)).status, OrderStatus.ORDER_STATUS_CONFIRMED);
   assert.equal(partners.captures, 1);
