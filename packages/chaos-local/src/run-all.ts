@@ -46,19 +46,21 @@ async function runOn(
   { start, signal, say, onResult = () => undefined }: RunAllOptions,
 ): Promise<void> {
   let system: ChaosSystem | undefined;
+  const next = async () => (system ??= await start(number));
   try {
     for (const [index, experiment] of waiting) {
       if (signal.aborted) break;
-      system ??= await start(number);
       say(`${experiment.name}: ${experiment.spec.description}`);
-      const result = await runOne(system, { ...experiment, createdAtMs: Date.now() }, { signal, say });
+      const result = await runOne(await next(), { ...experiment, createdAtMs: Date.now() }, { signal, say });
       results[index] = result;
       say(`${experiment.name}: ${result.status.verdict} ${result.status.reason}: ${result.status.message}`);
       onResult(result);
       if (result.status.verdict !== "Failed") continue;
-      await system.stop();
+      await system?.stop();
       system = undefined;
     }
+  } catch (error) {
+    if (!signal.aborted) throw error; // A start that was given up: what ran before has its results.
   } finally {
     await system?.stop();
   }

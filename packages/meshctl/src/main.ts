@@ -229,6 +229,7 @@ async function chaos(
     process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
     process.exitCode = EXIT.unreachable;
   }
+  process.exit(); // Everything has been stopped; a start that was given up may still wait for answers.
 }
 
 async function run({ etcd, prefix, output }: Global, command: (context: Context) => Promise<number>): Promise<void> {
