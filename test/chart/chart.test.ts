@@ -5,7 +5,20 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { ROOT } from "@ordermesh/cluster/tools";
-import { CHART, has, MODES, PROFILES, podsOf, render, renderText, STRIMZI, skip, TABLE } from "./render.ts";
+import {
+  CHAOS,
+  CHART,
+  has,
+  MODES,
+  PROFILES,
+  podsOf,
+  render,
+  renderText,
+  STRIMZI,
+  skip,
+  TABLE,
+  WHOLE_TABLE,
+} from "./render.ts";
 
 /** Pods that are no service and talk to the API server. */
 const WITH_TOKEN = ["shop-test-order", "shop-uninstall"];
@@ -17,7 +30,7 @@ const kubeconform = () => {
   return probe.status === 0 ? false : "kubeconform has no schemas: it cannot fetch them here";
 };
 
-for (const [profile, values] of Object.entries(PROFILES))
+for (const [profile, values] of Object.entries({ ...PROFILES, chaos: CHAOS }))
   for (const [mode, kafka] of Object.entries(MODES))
     test(`profile ${profile} with Kafka ${mode}: each object once, every pod restricted, bounded and without a token it does not need`, {
       skip,
@@ -29,7 +42,8 @@ for (const [profile, values] of Object.entries(PROFILES))
         [],
       );
       for (const { name, pod } of podsOf(resources)) {
-        const needsToken = TABLE[name.replace("shop-", "")]?.kubernetes !== undefined || WITH_TOKEN.includes(name);
+        const needsToken =
+          WHOLE_TABLE[name.replace("shop-", "")]?.kubernetes !== undefined || WITH_TOKEN.includes(name);
         assert.equal(pod.automountServiceAccountToken, needsToken, name);
         assert.equal(pod.securityContext.runAsNonRoot, true, name);
         assert.equal(pod.securityContext.seccompProfile.type, "RuntimeDefault", name);
@@ -46,10 +60,9 @@ for (const [profile, values] of Object.entries(PROFILES))
           assert.doesNotMatch(container.image, /:latest$|^[^:]+$/, name);
         }
       }
-      const restarting = podsOf(resources).filter(({ name }) =>
-        Object.keys(TABLE).some((service) => name === `shop-${service}`),
-      );
-      assert.equal(restarting.length, Object.keys(TABLE).length);
+      const services = Object.keys(profile === "chaos" ? WHOLE_TABLE : TABLE);
+      const restarting = podsOf(resources).filter(({ name }) => services.some((service) => name === `shop-${service}`));
+      assert.equal(restarting.length, services.length);
       for (const { name, pod } of restarting)
         assert.ok(pod.terminationGracePeriodSeconds >= 3 + 2 + 15 + 3, `${name} is killed while it drains`);
     });
@@ -78,6 +91,56 @@ test("rights in the cluster are these and no others", { skip }, () => {
     ],
   );
   assert.ok(roles.every(({ rules }) => rules.length === 1));
+});
+
+test("experiments' rights are of one namespace, without Secrets, exec or more of the services' workloads than their scale", {
+  skip,
+}, () => {
+  const resources = render(...STRIMZI, ...CHAOS);
+  const [role, ...others] = resources.filter(
+    ({ kind, metadata }) => /Role$/.test(kind) && metadata.name === "shop-chaos",
+  );
+  assert.deepEqual([role?.kind, others], ["Role", []]);
+  const rights: { resources: string[]; verbs: string[] }[] = role?.rules;
+  const may = (verb: string) => rights.flatMap((rule) => (rule.verbs.includes(verb) ? rule.resources : [])).sort();
+  assert.equal(
+    rights.some(({ resources: what, verbs }) => what.includes("*") || verbs.includes("*")),
+    false,
+  );
+  assert.deepEqual(may("delete"), ["chaosexperiments", "configmaps", "pods"]);
+  assert.deepEqual(may("create"), ["configmaps", "events", "leases"]);
+  assert.deepEqual(may("patch"), ["chaosexperiments", "deployments/scale", "pods", "statefulsets/scale"]);
+  assert.doesNotMatch(JSON.stringify(rights), /secrets|exec|ephemeral|nodes/);
+  const cluster = resources.filter(
+    ({ kind, metadata }) => kind === "ClusterRole" && metadata.name.startsWith("chaos-"),
+  );
+  assert.deepEqual(cluster.map(({ metadata }) => metadata.name).sort(), ["chaos-runner", "chaos-viewer"]);
+});
+
+test("the resource definition comes with the release and stays when it goes; others may bring it", { skip }, () => {
+  const kinds = (...args: readonly string[]) => render(...STRIMZI, ...CHAOS, ...args).map(({ kind }) => kind);
+  const crd = render(...STRIMZI, ...CHAOS).find(({ kind }) => kind === "CustomResourceDefinition");
+  assert.equal(crd?.metadata.annotations?.["helm.sh/resource-policy"], "keep");
+  assert.equal(kinds().includes("ValidatingAdmissionPolicy"), true);
+  const without = kinds("--set", "chaos.definitions=false", "--api-versions", "chaos.ordermesh.dev/v1alpha1");
+  assert.doesNotMatch(without.join(), /CustomResourceDefinition|AdmissionPolicy|ClusterRole/);
+});
+
+test("services crash at points and stand still only where that is asked for", { skip }, () => {
+  const environments = (...args: readonly string[]) =>
+    podsOf(render(...STRIMZI, ...args)).flatMap(({ name, pod }) =>
+      pod.containers[0].env?.some((one: { name: string; value?: string }) => one.name === "MESH_ENVIRONMENT")
+        ? [name]
+        : [],
+    );
+  assert.deepEqual(environments(), []);
+  assert.deepEqual(environments("--set", "chaos.enabled=true"), []);
+  assert.deepEqual(
+    environments(...CHAOS).sort(),
+    Object.keys(TABLE)
+      .map((service) => `shop-${service}`)
+      .sort(),
+  );
 });
 
 test("an autoscaler has the number of replicas to itself, and scales on unread events too", { skip }, () => {
@@ -114,7 +177,7 @@ test("every value is used, and there are not more than 150 lines of them", () =>
     .join("\n");
   const unused = [...text.matchAll(/^ *([a-zA-Z]+):/gm)]
     .map(([, key = ""]) => key)
-    .filter((key) => !["requests", "limits", ...Object.keys(TABLE)].includes(key))
+    .filter((key) => !["requests", "limits", ...Object.keys(WHOLE_TABLE)].includes(key))
     .filter((key) => !new RegExp(`\\.${key}\\b`).test(templates));
   assert.deepEqual(unused, []);
 });
@@ -138,7 +201,7 @@ test("the memory of profile dev sums up to 2.5 GiB at most, Kafka and its operat
 });
 
 test("the table of calls is what the code allows and needs", () => {
-  for (const [service, { calledBy, database, kafka }] of Object.entries(TABLE)) {
+  for (const [service, { calledBy, database, kafka }] of Object.entries(WHOLE_TABLE)) {
     const folder = join(ROOT, "services", service, "src");
     const text = readdirSync(folder)
       .filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts"))

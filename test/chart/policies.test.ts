@@ -1,12 +1,16 @@
 /** NetworkPolicies, as a cluster reads them, against the table of calls: both directions of every pair must be open, or it is closed. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MODES, podsOf, type Resource, render, skip, TABLE } from "./render.ts";
+import { CHAOS, MODES, podsOf, type Resource, render, skip, TABLE, WHOLE_TABLE } from "./render.ts";
 
 type Labels = Readonly<Record<string, string>>;
 type Selector = {
   readonly matchLabels?: Labels;
-  readonly matchExpressions?: readonly { readonly key: string; readonly values: readonly string[] }[];
+  readonly matchExpressions?: readonly {
+    readonly key: string;
+    readonly operator: "In" | "NotIn";
+    readonly values: readonly string[];
+  }[];
 };
 type Rule = {
   readonly from?: readonly Peer[];
@@ -16,12 +20,12 @@ type Rule = {
 type Peer = { readonly podSelector?: Selector; readonly namespaceSelector?: Selector };
 
 /** Every port that some part of ours listens on, and one that none does. */
-const PORTS = [80, 443, 2379, 2380, 2381, 5432, 6443, 8080, 9090, 9092, 9093, 50051];
+const PORTS = [80, 443, 2379, 2380, 2381, 5432, 6443, 8080, 8090, 9090, 9092, 9093, 50051];
 
 function isSelected(labels: Labels, { matchLabels = {}, matchExpressions = [] }: Selector): boolean {
   return (
     Object.entries(matchLabels).every(([key, value]) => labels[key] === value) &&
-    matchExpressions.every(({ key, values }) => values.includes(labels[key] ?? ""))
+    matchExpressions.every(({ key, operator, values }) => (operator === "In") === values.includes(labels[key] ?? ""))
   );
 }
 
@@ -51,12 +55,15 @@ function isOpen(
   );
 }
 
-/** `<from> <to> <port>` of every pair that the policies leave open. */
-function openPairs(resources: readonly Resource[]): string[] {
+/** `<from> <to> <port>` of every pair that the policies leave open; `further` are labels that a component's pods were given. */
+function openPairs(resources: readonly Resource[], further: Readonly<Record<string, Labels>> = {}): string[] {
   const policies = resources.filter(({ kind }) => kind === "NetworkPolicy");
   const parts: (readonly [name: string, labels: Labels | undefined])[] = [
     ["outside", undefined],
-    ...podsOf(resources).map(({ labels }) => [labels["app.kubernetes.io/component"] ?? "", labels] as const),
+    ...podsOf(resources).map(({ labels }) => {
+      const name = labels["app.kubernetes.io/component"] ?? "";
+      return [name, { ...labels, ...further[name] }] as const;
+    }),
   ];
   const pairs = parts.flatMap((from) => parts.flatMap((to) => PORTS.map((port) => ({ from, to, port }))));
   return pairs
@@ -68,8 +75,8 @@ function openPairs(resources: readonly Resource[]): string[] {
 }
 
 /** The same, out of the table. */
-function wantedPairs(mode: string): string[] {
-  const services = Object.entries(TABLE);
+function wantedPairs(mode: string, table = TABLE): string[] {
+  const services = Object.entries(table);
   const those = (what: "database" | "kafka" | "kubernetes") =>
     services.flatMap(([service, facts]) => (facts[what] ? [service] : []));
   const toApi = ["test", ...(mode === "strimzi" ? ["uninstall"] : []), ...those("kubernetes")];
@@ -88,6 +95,40 @@ function wantedPairs(mode: string): string[] {
 for (const [mode, kafka] of Object.entries(MODES))
   test(`with Kafka ${mode} the pairs that policies leave open are the table of calls`, { skip }, () => {
     assert.deepEqual(openPairs(render(...kafka)), wantedPairs(mode));
+  });
+
+/** What the controller reads, and how customers reach the shop. */
+const OF_CHAOS = [
+  ...Object.keys(WHOLE_TABLE).map((service) => `chaos ${service} 9090`),
+  ...["chaos customers 8090", "chaos postgres 5432", "chaos prometheus 9090", "customers storefront 8080"],
+];
+
+test("with experiments the controller reaches what it reads, and nobody reaches more", { skip }, () => {
+  const wanted = [...wantedPairs("embedded", WHOLE_TABLE), ...OF_CHAOS].sort();
+  assert.deepEqual(openPairs(render(...(MODES.embedded ?? []), ...CHAOS)), wanted);
+});
+
+for (const [mode, kafka] of Object.entries(MODES))
+  test(`with Kafka ${mode} a label cuts pods off from a part, and from nothing else`, { skip }, () => {
+    const resources = render(...kafka);
+    const open = openPairs(resources);
+    for (const [part, port] of [
+      ["etcd", 2379],
+      ["postgres", 5432],
+      ["kafka", 9092],
+    ] as const) {
+      const left = openPairs(resources, { order: { "chaos.ordermesh.dev/cut": part } });
+      const gone = open.filter((pair) => !left.includes(pair));
+      const expected =
+        part !== "kafka"
+          ? `order ${part} ${port}`
+          : { embedded: "order kafka 9092", external: "order outside 9093" }[mode];
+      assert.deepEqual(gone, expected === undefined ? [] : [expected], "strimzi's brokers are no pods of the chart");
+      assert.deepEqual(
+        left.filter((pair) => !open.includes(pair)),
+        [],
+      );
+    }
   });
 
 test("every pod is in the default-deny", { skip }, () => {

@@ -46,6 +46,7 @@ export type Resource = {
   readonly rules?: any;
 };
 type Facts = {
+  readonly enabledBy?: string;
   readonly grpc?: boolean;
   readonly world?: number;
   readonly calledBy: readonly string[];
@@ -53,8 +54,15 @@ type Facts = {
   readonly kafka?: { readonly group: string; readonly reads: readonly string[]; readonly writes: readonly string[] };
   readonly kubernetes?: readonly { readonly resources: readonly string[]; readonly verbs: readonly string[] }[];
 };
-/** The chart's table of calls. */
-export const TABLE: Readonly<Record<string, Facts>> = parse(readFileSync(join(CHART, "files/services.yaml"), "utf8"));
+/** The chart's table of calls, with what has to be enabled. */
+export const WHOLE_TABLE: Readonly<Record<string, Facts>> = parse(
+  readFileSync(join(CHART, "files/services.yaml"), "utf8"),
+);
+/** What is there unless values say otherwise. */
+export const TABLE = Object.fromEntries(
+  Object.entries(WHOLE_TABLE).filter(([, { enabledBy }]) => enabledBy === undefined),
+);
+export const CHAOS = ["--set", "chaos.enabled=true,chaos.failpoints=true"];
 
 export function renderText(...args: readonly string[]): string {
   return execFileSync("helm", ["template", "shop", CHART, ...args], {

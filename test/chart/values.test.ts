@@ -35,6 +35,8 @@ for (const [set, field] of [
   ["postgres.externalPort=0", "/postgres/externalPort"],
   ["image.pullSecrets=x", "/image/pullSecrets"],
   ["storageClass=1", "/storageClass"],
+  ["chaos.enable=true", "/chaos"],
+  ["chaos.failpoints=all", "/chaos/failpoints"],
 ] as const)
   test(`${set} is refused by name`, { skip }, () => {
     assert.ok(refusal("--set", set).includes(`'${field}'`), refusal("--set", set));

@@ -8,6 +8,7 @@ import { parse } from "yaml";
 import { installed, runIn } from "./harness.ts";
 
 type Facts = {
+  readonly enabledBy?: string;
   readonly grpc?: boolean;
   readonly calledBy: readonly string[];
   readonly database?: boolean;
@@ -17,7 +18,7 @@ type Facts = {
 const TABLE: Readonly<Record<string, Facts>> = parse(
   readFileSync(join(ROOT, "helm/ordermesh/files/services.yaml"), "utf8"),
 );
-const SERVICES = Object.keys(TABLE);
+const SERVICES = Object.keys(TABLE).filter((service) => TABLE[service]?.enabledBy === undefined);
 const { tag, mode } = await installed();
 const KAFKA = mode === "strimzi" ? `${RELEASE}-kafka-bootstrap:9093` : `${RELEASE}-kafka:9092`;
 const TARGETS = [

@@ -3,7 +3,12 @@
 {{- end }}
 
 {{- define "ordermesh.table" -}}
-{{- .Files.Get "files/services.yaml" -}}
+{{- $values := .Values -}}
+{{- $table := dict -}}
+{{- range $service, $facts := .Files.Get "files/services.yaml" | fromYaml -}}
+{{- if or (not $facts.enabledBy) (dig (default "" $facts.enabledBy) "enabled" false $values.AsMap) }}{{ $_ := set $table $service $facts }}{{ end -}}
+{{- end -}}
+{{- toYaml $table -}}
 {{- end }}
 
 {{/* Labels to select by. Argument: (list $ component) */}}
@@ -87,6 +92,24 @@ storageClassName: {{ . }}
 {{- $ports | uniq | toJson }}
 {{- end }}
 
+{{/* Passwords and URLs of all databases, for the judge. */}}
+{{- define "ordermesh.databasesEnv" -}}
+{{- $root := . -}}{{- $name := include "ordermesh.name" . -}}{{- $all := list -}}
+{{- range $service, $facts := include "ordermesh.table" . | fromYaml }}
+{{- if $facts.database }}
+{{- $variable := printf "DATABASE_%s" (upper $service) }}
+{{- if $root.Values.postgres.existingSecret }}
+{{- $all = append $all (printf "%s=$(%s)" $service $variable) }}
+{{- else }}
+{{- $all = append $all (printf "%s=postgres://%s:$(%s)@%s-postgres:5432/%s" $service $service $variable $name $service) }}
+{{- end }}
+- name: {{ $variable }}
+  valueFrom: { secretKeyRef: { name: {{ default (printf "%s-postgres" $name) $root.Values.postgres.existingSecret }}, key: {{ $service }} } }
+{{- end }}
+{{- end }}
+- { name: MESH_DATABASES, value: {{ join " " $all | quote }} }
+{{- end }}
+
 {{/* Environment of a client of Kafka. Argument: (list $ service) */}}
 {{- define "ordermesh.kafkaEnv" -}}
 {{- $root := index . 0 -}}{{- $service := index . 1 -}}{{- $kafka := $root.Values.kafka -}}
@@ -139,4 +162,15 @@ seccompProfile: { type: RuntimeDefault }
 {{- $rule := dict "ports" (list (dict "port" 443) (dict "port" 6443)) -}}
 {{- if $peers }}{{ $_ := set $rule "to" $peers }}{{ end -}}
 {{- toJson $rule -}}
+{{- end }}
+
+{{/*
+Pods that may call something. Policies only ever allow, so that an experiment cuts a pod off by a label that takes it out of the policy which
+lets it out. Argument: (list $ (list of components) what)
+*/}}
+{{- define "ordermesh.callers" -}}
+{{- $root := index . 0 -}}
+{{- $in := dict "key" "app.kubernetes.io/component" "operator" "In" "values" (index . 1) -}}
+{{- $isCut := dict "key" "chaos.ordermesh.dev/cut" "operator" "NotIn" "values" (list (index . 2)) -}}
+{{- toJson (dict "matchLabels" (dict "app.kubernetes.io/instance" $root.Release.Name) "matchExpressions" (list $in $isCut)) -}}
 {{- end }}

@@ -16,8 +16,8 @@ export type Sweeper = {
 export type ClusterParts = {
   readonly pods: Pods;
   /** The fault of an action, or why it cannot be done, as one sentence. */
-  readonly faultOf: (action: Action) => Fault | string;
-  readonly faults: readonly Fault[];
+  readonly faultOf: (action: Action) => Fault<Pod> | string;
+  readonly faults: readonly Fault<Pod>[];
   readonly sweepers: readonly Sweeper[];
   readonly whyNotNow: () => Promise<string | undefined>;
   /** False when somebody else may act in our place. */
@@ -91,7 +91,7 @@ export class ClusterBackend implements Backend {
     for (const fault of this.#parts.faults) fault.forget?.(experimentUid);
   };
 
-  #fault({ spec }: InjectContext): Fault {
+  #fault({ spec }: InjectContext): Fault<Pod> {
     const fault = this.#parts.faultOf(spec.action);
     if (typeof fault === "string") throw new Error(fault);
     return fault;

@@ -130,9 +130,12 @@ async function sumUp(visit: Visit): Promise<void> {
   const { times } = roundsOf(spec.action);
   const acted = status.targets.filter(({ state }) => state !== "Planned");
   const made = new Set(acted.map(({ round }) => round)).size;
-  const hasFailed = conditionOf(status, "Injected").reason === "InjectFailed";
-  if (made < times && !hasFailed) {
-    const message = `${made} of ${times} rounds could be made`;
-    await visit.save(visit.conditions({ type: "Injected", status: "False", reason: "TooFewTargets", message }));
-  }
+  if (conditionOf(status, "Injected").reason === "InjectFailed") return;
+  const message = `${made} of ${times} rounds could be made, on ${acted.length} of ${status.targets.length} targets`;
+  // A visit may have ended between the last act and its condition.
+  const isWhole = made >= times && acted.length === status.targets.length;
+  const injected = isWhole
+    ? visit.conditions({ type: "Injected", status: "True", reason: "Injected" })
+    : visit.conditions({ type: "Injected", status: "False", reason: "TooFewTargets", message });
+  await visit.save(injected);
 }

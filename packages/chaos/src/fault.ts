@@ -2,10 +2,10 @@
 import type { Candidate, InjectContext } from "./backend.ts";
 import type { FaultEvidence, TargetStatus } from "./status.ts";
 
-/** As in the port `Backend`. */
-export type Fault = {
+/** As in the port `Backend`; a back end may know more of its candidates. */
+export type Fault<C extends Candidate = Candidate> = {
   /** `found` are all that matched when the target was chosen. */
-  readonly planUndo?: (target: Candidate, context: InjectContext, found: readonly Candidate[]) => string;
+  readonly planUndo?: (target: Candidate, context: InjectContext, found: readonly C[]) => string;
   /** Begins to collect what proves the fault. Called again and again. */
   readonly watch?: (context: InjectContext) => Promise<void>;
   readonly inject: (target: TargetStatus, context: InjectContext) => Promise<void>;

@@ -211,6 +211,19 @@ for (const [title, knobs, acts] of MORTAL)
     }
   });
 
+test("wherever the loop dies until the fault's time is over, the verdict says what was done", async () => {
+  const spec = specOf({ ...short, durationSeconds: 5, action: { type: "PodKill", podKill: {} } });
+  const reasons = new Set<string>();
+  const whole = new FakeWorld({ spec });
+  await whole.run();
+  for (let dieAtStep = 1; dieAtStep <= whole.steps; dieAtStep += 1) {
+    const { reason, message } = await new FakeWorld({ spec, dieAtStep, deadMs: 6_000 }).run();
+    reasons.add(reason);
+    assert.notEqual(message, "", `died at step ${dieAtStep}`);
+  }
+  assert.deepEqual([...reasons].sort(), ["HypothesisHeld", "NoTargets", "TooFewTargets"]);
+});
+
 test("two loops at once do each act once, wherever one of them stands", async () => {
   for (const offset of Array.from({ length: 40 }, (_, index) => index)) {
     const world = new FakeWorld({ spec: checked });

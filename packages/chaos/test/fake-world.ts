@@ -13,8 +13,6 @@ import type { Ports } from "../src/visit.ts";
 
 const START_MS = Date.UTC(2026, 0, 1);
 const MAX_VISITS = 2_000;
-/** Of the loop that is made to die. */
-const VISIT_AFTER_DEATH_MS = 3_000;
 
 const SPEC_TEXT = {
   target: { selector: { matchLabels: { component: "payment" } }, maxTargets: 1, maxPercent: 50 },
@@ -56,6 +54,8 @@ export type Knobs = {
   deleteAtMs: number;
   /** The loop dies before the so-manieth call of a port takes effect (even numbers: right after it). */
   dieAtStep: number;
+  /** Until the next visit. */
+  deadMs: number;
 };
 
 const KNOBS: Knobs = {
@@ -77,6 +77,7 @@ const KNOBS: Knobs = {
   abortAtMs: Number.POSITIVE_INFINITY,
   deleteAtMs: Number.POSITIVE_INFINITY,
   dieAtStep: 0,
+  deadMs: 3_000,
 };
 
 export class FakeWorld {
@@ -133,7 +134,7 @@ export class FakeWorld {
   /** One visit of a loop; it may die in it, or find that another one was faster. Resolves with the wait it asks for. */
   async visit(): Promise<number | undefined> {
     const dead = new Promise<number>((resolve) => {
-      this.#die = () => resolve(VISIT_AFTER_DEATH_MS);
+      this.#die = () => resolve(this.#knobs.deadMs);
     });
     const store = this.#mortal(this.memory.visit());
     const going = reconcile(this.experiment, { ...this.#ports, store }).then(

@@ -1,9 +1,10 @@
-/** The admin HTTP server of every process: metrics, probes, the mesh's view, and failpoints where tests allow them. */
+/** The admin HTTP server of every process: metrics, probes, the mesh's view, and faults where tests allow them. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Registry } from "prom-client";
 import { armFailpoints, failpointHits } from "./failpoints.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import { breakConnections, stall, stalled } from "./process-faults.ts";
 
 const REQUEST_TIMEOUT_MS = 10_000;
 const MAX_BODY_BYTES = 4_096;
@@ -53,22 +54,36 @@ async function route(request: IncomingMessage, { registry, lifecycle, debug }: O
       return json(200, debug());
     case "GET /debug/failpoints":
     case "PUT /debug/failpoints":
-      return await routeFailpoints(request);
+      return await routeFault(request, failpointHits, (body) => {
+        armFailpoints(body);
+        return failpointHits();
+      });
+    case "GET /debug/stall":
+    case "PUT /debug/stall":
+      return await routeFault(request, stalled, (body) => {
+        stall(body);
+        return stalled();
+      });
+    case "PUT /debug/connections":
+      return await routeFault(request, () => undefined, breakConnections);
     default:
       return json(404, { error: "not found" });
   }
 }
 
-async function routeFailpoints(request: IncomingMessage): Promise<Answer> {
+/** Only where failpoints are allowed is any of them there. */
+async function routeFault(
+  request: IncomingMessage,
+  look: () => unknown,
+  act: (body: string) => unknown,
+): Promise<Answer> {
   if (failpointHits() === undefined) return json(404, { error: "not found" });
-  if (request.method === "PUT") {
-    try {
-      armFailpoints(await readBody(request));
-    } catch (error) {
-      return json(400, { error: error instanceof Error ? error.message : "not valid" });
-    }
+  if (request.method !== "PUT") return json(200, look());
+  try {
+    return json(200, act(await readBody(request)));
+  } catch (error) {
+    return json(400, { error: error instanceof Error ? error.message : "not valid" });
   }
-  return json(200, failpointHits());
 }
 
 async function readBody(request: IncomingMessage): Promise<string> {

@@ -25,10 +25,16 @@ class Failpoints {
     const { action } = armed;
     // Written at once and not through the logger, because a killed process flushes nothing.
     writeSync(2, `${JSON.stringify({ failpoint: name, action: action.kind })}\n`);
-    if (action.kind === "kill") process.kill(process.pid, "SIGKILL");
+    if (action.kind === "kill") die();
     if (action.kind === "error") throw new FailpointError(`failpoint ${name}`);
     if (action.kind === "sleep") await sleep(action.ms);
   }
+}
+
+/** A container's first process is deaf to its own SIGKILL, and ends as if it had been hit by one. */
+function die(): void {
+  process.kill(process.pid, "SIGKILL");
+  (process as unknown as { reallyExit(code: number): never }).reallyExit(137);
 }
 
 let failpoints: Failpoints | undefined;

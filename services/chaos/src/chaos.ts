@@ -14,11 +14,12 @@ import type { ServiceContext } from "@ordermesh/runtime/service";
 import { Announcer } from "./announcer.ts";
 import type { SETTINGS } from "./config.ts";
 import { Controller } from "./controller.ts";
+import { endConnections } from "./end-connections.ts";
 import { Experiments } from "./experiments.ts";
 import { createChaosMetrics } from "./metrics.ts";
 import { whyNotAllowed } from "./permission.ts";
 import { prometheusQueries } from "./prometheus.ts";
-import { storeReport } from "./report-map.ts";
+import { reportMaps } from "./report-map.ts";
 
 const LEASE = "ordermesh-chaos";
 
@@ -45,7 +46,6 @@ export async function startChaos(context: Context) {
     experiments,
     watch,
     ports: portsOf(context, api, election),
-    report: (object) => storeReport(api, object, { "status.json": JSON.stringify(object.status, null, 2) }),
     announcer: new Announcer({ api, instance, clock, log, metrics }),
     metrics,
     clock,
@@ -78,26 +78,40 @@ async function act(
   await election.release();
 }
 
-function portsOf({ config, clock, lifecycle }: Context, api: ReturnType<typeof connectKube>, election: LeaseElection) {
+function portsOf(context: Context, api: ReturnType<typeof connectKube>, election: LeaseElection) {
+  const { config, clock, lifecycle } = context;
   const { namespace, etcdEndpoints, etcdPrefix, databases } = config;
   const documents = new EtcdDocuments(etcdEndpoints);
   lifecycle.onClose("documents", async () => documents.close());
   const pods = new Pods(api, namespace);
   const release = { "app.kubernetes.io/instance": config.release };
+  const workload = new HttpWorkload(config.customersUrl);
   const adminUrls = async () => (await instancesOf(pods, release)).flatMap(({ adminUrl }) => adminUrl ?? []);
   return {
     backend: new ClusterBackend({
-      ...clusterFaults({ pods, store: new StoreFaults(documents, etcdPrefix), release, clock }),
+      ...clusterFaults({
+        api,
+        namespace,
+        pods,
+        store: new StoreFaults(documents, etcdPrefix),
+        workload,
+        release,
+        endConnections: (service) => endConnections(databases[service] ?? "", context),
+        areProcessesOpen: config.faultsInProcesses === "on",
+        hasPolicies: config.networkPolicies === "on",
+        clock,
+      }),
       pods,
       whyNotNow: () => whyNotAllowed(api, namespace),
       isLeading: () => election.isLeading(),
     }),
-    workload: new HttpWorkload(config.customersUrl),
+    workload,
     judge: new LedgerJudge({
       databases,
       mesh: async () => ({ etcd: etcdEndpoints, prefix: etcdPrefix, adminUrls: await adminUrls() }),
     }),
     queries: prometheusQueries(config.prometheusUrl),
+    reports: reportMaps(api),
     clock,
   };
 }

@@ -1,6 +1,6 @@
 /** The settings of the controller. */
 import { BASE_SETTINGS } from "@ordermesh/runtime/base-settings";
-import { text, url } from "@ordermesh/runtime/config";
+import { oneOf, text, url } from "@ordermesh/runtime/config";
 import { parseDatabases } from "./databases.ts";
 
 export const SETTINGS = {
@@ -15,6 +15,18 @@ export const SETTINGS = {
     {
       fallback: "",
     },
+  ),
+  faultsInProcesses: oneOf(
+    "MESH_FAULTS_IN_PROCESSES",
+    "whether services crash, stand still and break connections when asked to, as in the test environment",
+    ["on", "off"],
+    "off",
+  ),
+  networkPolicies: oneOf(
+    "MESH_NETWORK_POLICIES",
+    "whether the chart's NetworkPolicies let pods out, so that the label chaos.ordermesh.dev/cut keeps them in",
+    ["on", "off"],
+    "off",
   ),
   databases: {
     env: "MESH_DATABASES",

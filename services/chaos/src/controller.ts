@@ -2,7 +2,7 @@
  * The loop over a namespace's experiments, level-driven: a turn reads what is there, visits those whose turn it is, and sleeps until
  * one of them wants to be visited again. Whatever a turn leaves half done, the next one finds.
  */
-import { type Backend, type Experiment, StaleStatusError } from "@ordermesh/chaos/backend";
+import { type Backend, StaleStatusError } from "@ordermesh/chaos/backend";
 import { queuedStatus, reconcile } from "@ordermesh/chaos/reconcile";
 import type { ExperimentStatus } from "@ordermesh/chaos/status";
 import type { Ports } from "@ordermesh/chaos/visit";
@@ -31,8 +31,6 @@ export type ControllerOptions = {
   readonly ports: Omit<Ports, "store"> & {
     readonly backend: Backend & { readonly owners: () => Promise<ReadonlySet<string>> };
   };
-  /** Stores the report of one that has ended; resolves with the name of the ConfigMap. */
-  readonly report: (object: KubeObject, experiment: Experiment) => Promise<string>;
   readonly announcer: Pick<Announcer, "tell">;
   readonly metrics: ChaosMetrics;
   readonly clock: Clock;
@@ -46,8 +44,6 @@ export class Controller {
   readonly #options: ControllerOptions;
   readonly #wakeup: Wakeup;
   readonly #due = new Map<string, Due>();
-  /** Experiments whose report was made, or could not be. */
-  readonly #reported = new Set<string>();
   #sweptMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: ControllerOptions) {
@@ -79,7 +75,7 @@ export class Controller {
     const objects = watch.names().flatMap((name) => watch.get(name) ?? []);
     this.#count(objects);
     await this.#sweepOrphans(objects);
-    const { visit, queue, running } = turnsOf(objects, clock.wallMs(), (uid) => this.#reported.has(uid));
+    const { visit, queue, running } = turnsOf(objects, clock.wallMs());
     for (const name of queue) await this.#guarded(watch.get(name), (object) => this.#enqueue(object, running ?? ""));
     for (const name of visit) {
       if (signal.aborted) return 0;
@@ -144,31 +140,13 @@ export class Controller {
     return ended === undefined ? IDLE_MS : await this.#settle(ended);
   }
 
-  /** Of one that has ended: its report, then its finalizer, and in the end itself. */
+  /** Of one that has ended: its finalizer goes, and in the end itself. */
   async #settle(object: KubeObject): Promise<number> {
     const { experiments, clock } = this.#options;
-    const isGoing = object.metadata.deletionTimestamp !== undefined;
-    if (!isGoing && object.status.reportRef === undefined) await this.#report(object);
-    const now = await experiments.get(object.metadata.name);
-    if (now !== undefined && hasFinalizer(now)) await experiments.dropFinalizer(now);
+    if (hasFinalizer(object)) await experiments.dropFinalizer(object);
     const goesMs = goesAtMs(object);
     if (goesMs !== undefined && goesMs <= clock.wallMs()) await experiments.remove(object);
     return IDLE_MS;
-  }
-
-  /** One that cannot be stored keeps nothing up. */
-  async #report(object: KubeObject): Promise<void> {
-    const { report, log } = this.#options;
-    const { name: experiment, uid } = object.metadata;
-    if (this.#reported.has(uid)) return;
-    try {
-      const name = await report(object, experimentOf(object));
-      await this.#storeOf(object).save({ ...object.status, reportRef: { kind: "ConfigMap", name } });
-    } catch (error) {
-      if (error instanceof StaleStatusError) throw error;
-      log.warn({ err: error, "chaos.experiment": experiment }, "the report could not be stored");
-    }
-    this.#reported.add(uid);
   }
 
   /** What is there of experiments that are gone, or that have ended: the third net. */
@@ -200,11 +178,6 @@ export class Controller {
     experiments.reset();
     for (const { status } of objects) experiments.inc({ phase: status?.phase ?? "Pending" });
     const there = new Set(objects.map(({ metadata }) => metadata.uid));
-    for (const uid of [...this.#due.keys(), ...this.#reported]) if (!there.has(uid)) this.#forget(uid);
-  }
-
-  #forget(uid: string): void {
-    this.#due.delete(uid);
-    this.#reported.delete(uid);
+    for (const uid of this.#due.keys()) if (!there.has(uid)) this.#due.delete(uid);
   }
 }

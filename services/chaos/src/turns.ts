@@ -11,15 +11,14 @@ export type Turns = {
   readonly running: string | undefined;
 };
 
-/** `isReported` tells of one that has ended whether its report was made, or tried in vain. */
-export function turnsOf(objects: readonly KubeObject[], nowMs: number, isReported: (uid: string) => boolean): Turns {
+export function turnsOf(objects: readonly KubeObject[], nowMs: number): Turns {
   const inOrder = objects.toSorted((a, b) => (placeOf(a) < placeOf(b) ? -1 : 1));
   const open = inOrder.filter((object) => !isOver(object) && (hasFinalizer(object) || !isGoing(object)));
   const active = open.filter(isActive);
   const ending = open.filter((object) => !isActive(object) && (isGoing(object) || object.spec?.abort === true));
   const waiting = open.filter((object) => !active.includes(object) && !ending.includes(object));
   const next = active.length > 0 ? active : waiting.slice(0, 1);
-  const settling = inOrder.filter((object) => isOver(object) && isUnsettled(object, nowMs, isReported));
+  const settling = inOrder.filter((object) => isOver(object) && isUnsettled(object, nowMs));
   return {
     visit: [...settling, ...ending, ...next].map(nameOf),
     queue: waiting.filter((object) => !next.includes(object) && object.status === undefined).map(nameOf),
@@ -33,11 +32,9 @@ export function goesAtMs({ spec, status }: KubeObject): number | undefined {
   return ttl === undefined ? undefined : Date.parse(status.completionTime) + ttl * 1_000;
 }
 
-function isUnsettled(object: KubeObject, nowMs: number, isReported: (uid: string) => boolean): boolean {
+function isUnsettled(object: KubeObject, nowMs: number): boolean {
   if (hasFinalizer(object)) return true;
-  if (isGoing(object)) return false;
-  const isToGo = (goesAtMs(object) ?? Number.POSITIVE_INFINITY) <= nowMs;
-  return isToGo || (object.status.reportRef === undefined && !isReported(object.metadata.uid));
+  return !isGoing(object) && (goesAtMs(object) ?? Number.POSITIVE_INFINITY) <= nowMs;
 }
 
 function isGoing({ metadata }: KubeObject): boolean {

@@ -11,7 +11,7 @@ beforeEach(async () => {
 });
 afterEach(() => shop.close());
 
-async function until(what: string, holds: () => boolean, timeoutMs = 15_000): Promise<void> {
+async function until(what: string, holds: () => boolean, timeoutMs = 30_000): Promise<void> {
   const endsMs = performance.now() + timeoutMs;
   while (!holds()) {
     assert.ok(performance.now() < endsMs, `never: ${what}; ${JSON.stringify(shop.get("one"))}`);
@@ -44,7 +44,8 @@ test("an experiment passes: finalizer first and last, one event for each phase, 
   );
   assert.match(events.at(-1).note, /^Passed HypothesisHeld: /);
   const report = shop.server.get(`/api/v1/namespaces/${NAMESPACE}/configmaps/one-report`);
-  assert.equal(JSON.parse(report.data["status.json"]).verdict, "Passed");
+  assert.equal(JSON.parse(report.data["report.json"]).status.verdict, "Passed");
+  assert.deepEqual(Object.keys(report.data), ["report.json", "junit.xml", "report.html"]);
   assert.equal(report.metadata.ownerReferences[0].uid, shop.get("one").metadata.uid);
   assert.deepEqual(statusOf("one").reportRef, { kind: "ConfigMap", name: "one-report" });
 });
@@ -63,9 +64,9 @@ test("others' finalizers stay", async () => {
 });
 
 test("one at a time: the next one says for whom it waits, and is not late when its turn comes", async () => {
-  shop.make("one", { startDeadlineSeconds: 10 });
+  shop.make("one", { baselineSeconds: 30, durationSeconds: 40 });
   await new Promise((resolve) => setTimeout(resolve, 5)); // Their order is that of their creation.
-  shop.make("two", { startDeadlineSeconds: 10 });
+  shop.make("two", { startDeadlineSeconds: 60 });
   shop.start();
   await until("the second waits", () => statusOf("two").reason === "Queued");
   assert.equal(statusOf("two").message, "waits for one to end");
@@ -87,7 +88,7 @@ test("deleted while the fault is there: it is healed, then the finalizer goes, a
 });
 
 test("aborted while the fault is there: the heal begins at once", async () => {
-  shop.make("one", { durationSeconds: 60, deadlineSeconds: 200 });
+  shop.make("one", { durationSeconds: 60 });
   shop.start();
   await until("the fault is there", () => shop.faults.size === 1);
   const askedMs = performance.now();
@@ -122,7 +123,7 @@ test("two controllers at once inject once and end with one verdict", async () =>
 });
 
 test("the safety lever stops what runs and heals it; nothing new begins", async () => {
-  shop.make("one", { durationSeconds: 60, deadlineSeconds: 200 });
+  shop.make("one", { durationSeconds: 60 });
   shop.start();
   await until("the fault is there", () => shop.faults.size === 1);
   shop.pullLever();
@@ -167,7 +168,7 @@ for (const [what, status] of [
   ["says that it was changed", 409],
 ] as const)
   test(`an API server that ${what} now and then only costs time`, async () => {
-    shop.make("one");
+    shop.make("one", { durationSeconds: 120 }); // Time enough to store what was done.
     shop.start();
     for (const method of ["GET", "PUT", "PATCH", "POST"]) shop.server.trouble({ method, path: /./, status, times: 3 });
     await until("the fault is there", () => shop.faults.size === 1);

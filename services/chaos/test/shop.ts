@@ -13,7 +13,7 @@ import { Controller } from "../src/controller.ts";
 import { Experiments } from "../src/experiments.ts";
 import { createChaosMetrics } from "../src/metrics.ts";
 import { ENABLED_LABEL, LEVER, whyNotAllowed } from "../src/permission.ts";
-import { storeReport } from "../src/report-map.ts";
+import { reportMaps } from "../src/report-map.ts";
 
 export const NAMESPACE = "shop";
 const SPEED = 25;
@@ -77,7 +77,8 @@ export class Shop {
       baselineSeconds: 5,
       durationSeconds: 10,
       recoverySeconds: 20,
-      deadlineSeconds: 100,
+      deadlineSeconds: 7_200, // Time runs fast, and on a busy machine even faster.
+      startDeadlineSeconds: 3_600,
       workload: { minAccepted: 1 },
     };
     const metadata = { namespace: NAMESPACE, generation: 1, creationTimestamp: new Date(clock.wallMs()).toISOString() };
@@ -117,7 +118,6 @@ export class Shop {
       experiments,
       watch,
       ports: this.#ports(),
-      report: (object) => storeReport(api, object, { "status.json": JSON.stringify(object.status) }),
       announcer: new Announcer({ api, instance: "chaos-1", clock, log: QUIET, metrics }),
       metrics,
       clock,
@@ -168,6 +168,7 @@ export class Shop {
           })) as never,
       },
       queries: { value: async () => undefined },
+      reports: reportMaps(this.api),
       clock,
     };
   }
