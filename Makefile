@@ -10,10 +10,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export NODE_COMPILE_CACHE := $(CURDIR)/.cache/node-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help install start reset doctor up dev chart chaos chaos-api e2e status down demo crash outage oracle rolling start-order simulate check lint types fast test gen fmt verify bench bench-mesh bench-overload bench-simulation clean
+.PHONY: help install start reset doctor up dev chart chaos chaos-cluster chaos-api e2e status down demo crash outage oracle rolling start-order simulate check lint types fast test gen fmt verify bench bench-mesh bench-overload bench-simulation clean
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 node_modules: package.json package-lock.json
 	npm ci --no-fund --no-audit && touch $@
@@ -36,6 +36,8 @@ chaos: node_modules ## The experiments on processes of this machine, judged: ARG
 	@cd k8s/chaos && $(CURDIR)/$(NODE) $(CURDIR)/packages/meshctl/src/main.ts chaos run --junit $(CURDIR)/.cache/chaos/junit.xml --report $(CURDIR)/.cache/chaos $(or $(ARGS),.)
 oracle: node_modules ## Planted bugs, each found by an experiment, and clean runs: ARGS="--bugs none --clean 50"
 	@$(NODE) test/oracle/main.ts $(ARGS)
+chaos-cluster: node_modules ## The experiments on the cluster, judged: ARGS="kill-payment.yaml --context kind-ordermesh"
+	@$(NODE) test/chaos-cluster/main.ts $(ARGS)
 chaos-api: node_modules ## What a real API server makes of experiments: CHAOS_API_CONTEXT=kind-ordermesh
 	$(NODE) --test test/chaos-api/*.test.ts
 e2e: chart up ## The tests of the system on the cluster, under load

@@ -9,3 +9,11 @@ export const REPORT_FILES = ["report.json", "junit.xml", "report.html"] as const
 export function reportFiles(report: Report): Readonly<Record<(typeof REPORT_FILES)[number], string>> {
   return { "report.json": renderJson(report), "junit.xml": renderJunit(report), "report.html": renderPage(report) };
 }
+
+const MAX_NAME = 253;
+const END = "-report";
+
+/** The ConfigMap that holds the report of an experiment on a cluster. */
+export function reportMapOf(experiment: string): string {
+  return experiment.slice(0, MAX_NAME - END.length) + END;
+}

@@ -5,6 +5,13 @@ import { type KubeApi, newKubeApi } from "./kube-api.ts";
 
 const TIMEOUT_MS = 10_000;
 
+/** The context that kubectl would use; undefined when there is none. */
+export function currentContext(): string | undefined {
+  const config = new KubeConfig();
+  config.loadFromDefault();
+  return config.getContexts().length === 0 ? undefined : config.getCurrentContext() || undefined;
+}
+
 /** @param context of the kubeconfig; undefined inside of a cluster. @throws Error when there is no such context or service account */
 export function connectKube(context: string | undefined): KubeApi {
   const config = new KubeConfig();

@@ -59,7 +59,7 @@ await yargs(hideBin(process.argv))
   )
   .command("policy", "traffic policy: get, set, validate, delete, history, rollback", policyCommands)
   .command("faults", "faults injected into calls: add, list, clear", faultCommands)
-  .command("chaos", "experiments on this machine: run, fuzz", chaosCommands)
+  .command("chaos", "experiments: run and fuzz on this machine, report of a cluster", chaosCommands)
   .completion("completion", "prints a script for the shell: meshctl completion >> ~/.bashrc")
   .demandCommand(1, "Name a command; --help lists them.")
   .strict()
@@ -203,6 +203,24 @@ function chaosCommands(args: ReturnType<typeof yargs>) {
         return chaos(own as unknown as Global, ({ fuzzFiles }, context) =>
           fuzzFiles(context, { files, seed, minutes, out }),
         );
+      },
+    )
+    .command(
+      "report <name>",
+      "the report of an experiment on a cluster: as JSON, or with --dir as files, one of them a page for a browser",
+      (own) =>
+        own.positional("name", { type: "string", demandOption: true, describe: "the experiment" }).options({
+          namespace: { type: "string", alias: "n", default: "ordermesh", describe: "where it is" },
+          context: { type: "string", describe: "of the kubeconfig; the current one if not given" },
+          dir: { type: "string", describe: "folder that the files go to" },
+        }),
+      async (own) => {
+        const { showReport } = await import("./report-command.ts");
+        const write = (text: string) => void process.stdout.write(text);
+        process.exitCode = await showReport(own, write).catch((error: unknown) => {
+          process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
+          return EXIT.unreachable;
+        });
       },
     )
     .demandCommand(1, "Name what to do with experiments; meshctl chaos --help lists it.");

@@ -1,18 +1,15 @@
 /** Where reports are kept: in a ConfigMap that goes with its experiment. */
 import type { Reports } from "@ordermesh/chaos/backend";
 import { API_VERSION, KIND } from "@ordermesh/chaos/experiment";
-import { reportFiles } from "@ordermesh/chaos/report-files";
+import { reportFiles, reportMapOf } from "@ordermesh/chaos/report-files";
 import { type KubeApi, pathOf } from "@ordermesh/kubernetes/kube-api";
 import { isStatus } from "@ordermesh/kubernetes/kube-error";
-
-const MAX_NAME = 253;
-const END = "-report";
 
 export function reportMaps(api: KubeApi): Reports {
   return {
     keep: async (report) => {
       const { name: experiment, namespace, uid } = report.experiment;
-      const name = experiment.slice(0, MAX_NAME - END.length) + END;
+      const name = reportMapOf(experiment);
       const metadata = {
         name,
         namespace,

@@ -1,0 +1,130 @@
+/** `make chaos-cluster`: the catalogue on the cluster. Exit codes: 0 all Passed, 1 one Failed, 2 one Inconclusive, 3 wrong use or no cluster. */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { Report } from "@ordermesh/chaos/report";
+import { renderJunitOf } from "@ordermesh/chaos/report-junit";
+import type { ExperimentStatus } from "@ordermesh/chaos/status";
+import { NAMESPACE, ROOT } from "@ordermesh/cluster/tools";
+import type { KubeObject } from "@ordermesh/kubernetes/kube-api";
+import { connectKube } from "@ordermesh/kubernetes/kube-config";
+import { parse } from "yaml";
+import { runOn } from "./follow.ts";
+
+const CATALOGUE = join(ROOT, "k8s/chaos");
+const BACKEND_LABEL = "chaos.ordermesh.dev/backend";
+/** Back ends of files that are run without being named. */
+const MEANT: readonly string[] = ["any", "cluster"];
+const BUDGET_MINUTES = "20";
+const HELP = `Usage: node test/chaos-cluster/main.ts [options] [FILE...]
+
+Runs experiments of k8s/chaos one after another on a cluster with the controller (chaos.enabled of the chart); all that are meant for a
+cluster when none is named.
+
+  --context NAME     of the kubeconfig (default kind-ordermesh)
+  --namespace NAME   (default ${NAMESPACE})
+  --minutes N        begins no further one after so long (default ${BUDGET_MINUTES})
+  --junit FILE       (default .cache/chaos-cluster/junit.xml)
+Exit codes: 0 all Passed, 1 one Failed, 2 one Inconclusive or left out, 3 wrong use or no cluster.
+`;
+
+type Result = {
+  readonly name: string;
+  readonly seconds: number;
+  readonly status?: ExperimentStatus;
+  readonly report?: Report;
+};
+
+const options = {
+  context: { type: "string", default: "kind-ordermesh" },
+  namespace: { type: "string", default: NAMESPACE },
+  minutes: { type: "string", default: BUDGET_MINUTES },
+  junit: { type: "string", default: join(ROOT, ".cache/chaos-cluster/junit.xml") },
+  help: { type: "boolean", default: false },
+} as const;
+
+const say = (line: string) => void process.stdout.write(`${line}\n`);
+process.exitCode = await main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
+  return 3;
+});
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({ options, allowPositionals: true });
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const documents = readDocuments(positionals);
+  const api = connectKube(values.context);
+  const endsMs = performance.now() + Number(values.minutes) * 60_000;
+  const results: Result[] = [];
+  for (const [index, document] of documents.entries()) {
+    const { name } = document.metadata;
+    if (performance.now() > endsMs) {
+      results.push({ name, seconds: 0 });
+      continue;
+    }
+    say(`${name} (${index + 1} of ${documents.length}): ${document.spec.description}`);
+    const beganMs = performance.now();
+    const seconds = () => (performance.now() - beganMs) / 1_000;
+    const { status, report } = await runOn({ api, namespace: values.namespace }, document, tellChanges(seconds));
+    say(`  ${status.verdict} ${status.reason}: ${status.message}`);
+    results.push({ name, seconds: seconds(), status, ...(report === undefined ? {} : { report }) });
+    writeJunit(values.junit, results);
+  }
+  say(`\n${tableOf(results)}\n`);
+  return exitCodeOf(results);
+}
+
+/** A line for each change of phase, and for what the fault was seen to do. */
+function tellChanges(seconds: () => number): (status: ExperimentStatus) => void {
+  let told = "";
+  return ({ phase, faultEvidence, message }) => {
+    const seen = faultEvidence === undefined ? "" : `, seen ${faultEvidence.observed} of ${faultEvidence.expected}`;
+    const line = phase === "Running" ? `${phase}${seen}` : phase === "Pending" ? `${phase} ${message}` : phase;
+    if (line !== told) say(`${seconds().toFixed(0).padStart(5)} s  ${line}`);
+    told = line;
+  };
+}
+
+/** @throws Error for a file that is not there */
+function readDocuments(files: readonly string[]): KubeObject[] {
+  const named = files.length > 0 ? files : readdirSync(CATALOGUE).filter((file) => file.endsWith(".yaml"));
+  const all = named.map((file) => parse(readFileSync(file.includes("/") ? file : join(CATALOGUE, file), "utf8")));
+  return files.length > 0 ? all : all.filter(({ metadata }) => MEANT.includes(metadata.labels[BACKEND_LABEL]));
+}
+
+function writeJunit(file: string, results: readonly Result[]): void {
+  mkdirSync(join(file, ".."), { recursive: true });
+  writeFileSync(file, renderJunitOf(results.flatMap(({ report }) => report ?? [])));
+}
+
+function tableOf(results: readonly Result[]): string {
+  const head = ["EXPERIMENT", "VERDICT", "REASON", "ACCEPTED", "EVIDENCE", "TTR", "SECONDS", "MESSAGE"];
+  const rows = results.map(({ name, seconds, status }) => {
+    if (status === undefined) return [name, "", "no time left", "", "", "", "", ""];
+    const { before, during, after } = status.accepted;
+    const evidence = status.faultEvidence && `${status.faultEvidence.observed}/${status.faultEvidence.expected}`;
+    const ttr = status.timeToRecoverSeconds === undefined ? "" : `${status.timeToRecoverSeconds} s`;
+    const message = status.verdict === "Passed" ? (status.faultEvidence?.detail ?? "") : status.message;
+    const cells = [name, status.verdict, status.reason, `${before}/${during}/${after}`, evidence ?? "", ttr];
+    return [...cells, seconds.toFixed(0), message];
+  });
+  const lines = [head, ...rows];
+  const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
+  return lines
+    .map((line) =>
+      line
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+function exitCodeOf(results: readonly Result[]): number {
+  const verdicts = results.map(({ status }) => status?.verdict);
+  if (verdicts.includes("Failed")) return 1;
+  return verdicts.every((verdict) => verdict === "Passed") ? 0 : 2;
+}
