@@ -1,5 +1,5 @@
 /** A system of our own to run experiments on: fresh data, proxies between services and parts, customers, and a judge. */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Experiment } from "@ordermesh/chaos/backend";
@@ -93,6 +93,15 @@ export class ChaosSystem {
   /** Runs an experiment to its verdict; one after another. */
   run(experiment: Experiment, options: RunOptions): Promise<ExperimentStatus> {
     return runExperiment(experiment, this.ports, options);
+  }
+
+  /** Of one that has stopped: its data, logs and the customers' records stay under another name below .cache/runs. Resolves with the folder. */
+  keepAs(name: string): string {
+    const folder = join(this.system.logDir, "..");
+    const kept = join(folder, "..", name);
+    rmSync(kept, { recursive: true, force: true });
+    renameSync(folder, kept);
+    return kept;
   }
 
   async stop(): Promise<void> {

@@ -56,7 +56,9 @@ async function runOn(
       say(`${experiment.name}: ${result.status.verdict} ${result.status.reason}: ${result.status.message}`);
       onResult(result);
       if (result.status.verdict !== "Failed") continue;
-      await system?.stop();
+      const failed = await next();
+      await failed.stop();
+      say(`${experiment.name}: its logs and records are in ${failed.keepAs(`failed-${experiment.name}`)}`);
       system = undefined;
     }
   } catch (error) {
