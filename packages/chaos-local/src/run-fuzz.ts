@@ -23,7 +23,6 @@ export type FuzzResult = { readonly schedules: number; readonly finding: Finding
 
 /** Begins no schedule after its time; what was found is made small whatever that takes. No process is left when this resolves. */
 export async function runFuzz({ catalogue, seed, minutes, start, say, signal }: RunFuzzOptions): Promise<FuzzResult> {
-  const endsMs = performance.now() + minutes * 60_000;
   let system: ChaosSystem | undefined;
   const run = async (schedule: Schedule): Promise<readonly string[]> => {
     system ??= await start();
@@ -36,6 +35,7 @@ export async function runFuzz({ catalogue, seed, minutes, start, say, signal }: 
   try {
     system = await start();
     const usable = catalogue.filter((experiment) => system !== undefined && canBeScheduled(system, experiment));
+    const endsMs = performance.now() + minutes * 60_000;
     let schedules = 0;
     while (performance.now() < endsMs && !signal.aborted) {
       const common = { catalogue: usable, rounds: 1, maxShrinkRuns: MAX_SHRINK_RUNS, run, say };
