@@ -155,7 +155,9 @@ test("a heal that fails is tried on, said, and counted; the finalizer stays unti
   assert.ok(shop.get("one").metadata.finalizers.includes(FINALIZER));
   const condition = statusOf("one").conditions.find(({ type }: { type: string }) => type === "Healed");
   assert.match(condition.message, /the etcd is away/);
-  assert.equal((await shop.metrics.healFailures.get()).values[0]?.value, 1);
+  while ((await shop.metrics.healFailures.get()).values[0]?.value !== 1)
+    // Counted after it is stored.
+    await new Promise((resolve) => setTimeout(resolve, 5));
   shop.healError = undefined;
   await until("it ends", hasEnded("one"));
   assert.equal(outcome("one"), "Completed Failed HealIncomplete");
