@@ -17,6 +17,9 @@ const CORES_FOR_AN_UPGRADE = 4;
 
 const SERVICES = ["payment", "inventory", "shipping", "notification", "order", "storefront", "auditor"] as const;
 
+/** Helm keeps ten revisions, fewer than there are steps. */
+const HISTORY = ["--history-max", String(4 * SERVICES.length)];
+
 /** The image of this tree under another name, in the cluster. */
 async function nextImage(): Promise<string> {
   const tag = await buildImage();
@@ -66,11 +69,12 @@ test("an upgrade of one service after the other and the way back are seen by no 
   const { version: first } = JSON.parse(await helm("status", RELEASE, "--output", "json"));
   const steps = async () => {
     for (const service of SERVICES) {
-      await install(before, "dev", ["--reuse-values", "--set-string", `services.${service}.tag=${tag}`]);
+      const own = ["--set-string", `services.${service}.tag=${tag}`];
+      await install(before, "dev", ["--reuse-values", ...own, ...HISTORY]);
       await untilReady(() => undefined);
     }
     for (let revision = first + SERVICES.length - 1; revision >= first; revision -= 1) {
-      await helm("rollback", RELEASE, String(revision));
+      await helm("rollback", RELEASE, String(revision), ...HISTORY);
       await untilReady(() => undefined);
     }
   };
