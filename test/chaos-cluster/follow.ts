@@ -6,7 +6,7 @@ import type { Report } from "@ordermesh/chaos/report";
 import { reportMapOf } from "@ordermesh/chaos/report-files";
 import type { ExperimentStatus } from "@ordermesh/chaos/status";
 import { type KubeApi, type KubeObject, pathOf } from "@ordermesh/kubernetes/kube-api";
-import { isStatus, isUnavailable } from "@ordermesh/kubernetes/kube-error";
+import { ifThere, isStatus, isUnavailable } from "@ordermesh/kubernetes/kube-error";
 
 const POLL_MS = 500;
 /** On top of its own deadline: for the controller to take it, to heal and to judge. */
@@ -53,13 +53,8 @@ async function remove(api: KubeApi, path: string): Promise<void> {
 }
 
 async function reportOf({ api, namespace }: Place, name: string): Promise<Report | undefined> {
-  try {
-    const { data } = await api.get({ path: pathOf("v1", namespace, "configmaps", reportMapOf(name)) });
-    return JSON.parse(data["report.json"]);
-  } catch (error) {
-    if (isStatus(error, 404)) return undefined;
-    throw error;
-  }
+  const map = await ifThere(api.get({ path: pathOf("v1", namespace, "configmaps", reportMapOf(name)) }));
+  return map && JSON.parse(map.data["report.json"]);
 }
 
 /** Undefined when nobody answered: asked again by the next look. */

@@ -5,9 +5,11 @@ import { parseArgs } from "node:util";
 import type { Report } from "@ordermesh/chaos/report";
 import { renderJunitOf } from "@ordermesh/chaos/report-junit";
 import type { ExperimentStatus } from "@ordermesh/chaos/status";
+import { exitCodeOf, figuresOf, seenIn } from "@ordermesh/chaos/summary";
 import { NAMESPACE, ROOT } from "@ordermesh/cluster/tools";
 import type { KubeObject } from "@ordermesh/kubernetes/kube-api";
 import { connectKube } from "@ordermesh/kubernetes/kube-config";
+import { type Row, tableOf } from "@ordermesh/meshctl/output";
 import { parse } from "yaml";
 import { runOn } from "./follow.ts";
 
@@ -73,16 +75,17 @@ async function main(): Promise<number> {
     results.push({ name, seconds: seconds(), status, ...(report === undefined ? {} : { report }) });
     writeJunit(values.junit, results);
   }
-  say(`\n${tableOf(results)}\n`);
-  return exitCodeOf(results);
+  say(`\n${tableOf(results.map(rowOf))}`);
+  return exitCodeOf(results, documents.length);
 }
 
 /** A line for each change of phase, and for what the fault was seen to do. */
 function tellChanges(seconds: () => number): (status: ExperimentStatus) => void {
   let told = "";
-  return ({ phase, faultEvidence, message }) => {
-    const seen = faultEvidence === undefined ? "" : `, seen ${faultEvidence.observed} of ${faultEvidence.expected}`;
-    const line = phase === "Running" ? `${phase}${seen}` : phase === "Pending" ? `${phase} ${message}` : phase;
+  return (status) => {
+    const { phase, message } = status;
+    const line =
+      phase === "Running" ? `${phase}${seenIn(status)}` : phase === "Pending" ? `${phase} ${message}` : phase;
     if (line !== told) say(`${seconds().toFixed(0).padStart(5)} s  ${line}`);
     told = line;
   };
@@ -100,31 +103,22 @@ function writeJunit(file: string, results: readonly Result[]): void {
   writeFileSync(file, renderJunitOf(results.flatMap(({ report }) => report ?? [])));
 }
 
-function tableOf(results: readonly Result[]): string {
-  const head = ["EXPERIMENT", "VERDICT", "REASON", "ACCEPTED", "EVIDENCE", "TTR", "SECONDS", "MESSAGE"];
-  const rows = results.map(({ name, seconds, status }) => {
-    if (status === undefined) return [name, "", "no time left", "", "", "", "", ""];
-    const { before, during, after } = status.accepted;
-    const evidence = status.faultEvidence && `${status.faultEvidence.observed}/${status.faultEvidence.expected}`;
-    const ttr = status.timeToRecoverSeconds === undefined ? "" : `${status.timeToRecoverSeconds} s`;
-    const message = status.verdict === "Passed" ? (status.faultEvidence?.detail ?? "") : status.message;
-    const cells = [name, status.verdict, status.reason, `${before}/${during}/${after}`, evidence ?? "", ttr];
-    return [...cells, seconds.toFixed(0), message];
-  });
-  const lines = [head, ...rows];
-  const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
-  return lines
-    .map((line) =>
-      line
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
-}
-
-function exitCodeOf(results: readonly Result[]): number {
-  const verdicts = results.map(({ status }) => status?.verdict);
-  if (verdicts.includes("Failed")) return 1;
-  return verdicts.every((verdict) => verdict === "Passed") ? 0 : 2;
+function rowOf({ name, seconds, status }: Result): Row {
+  const experiment = { experiment: name };
+  if (status === undefined)
+    return {
+      ...experiment,
+      verdict: "",
+      reason: "no time left",
+      accepted: "",
+      evidence: "",
+      ttr: "",
+      seconds: "",
+      message: "",
+    };
+  const { verdict, reason } = status;
+  const { ttr, ...figures } = figuresOf(status);
+  const message = verdict === "Passed" ? (status.faultEvidence?.detail ?? "") : status.message;
+  const times = { ttr: ttr === "" ? "" : `${ttr} s`, seconds: seconds.toFixed(0) };
+  return { ...experiment, verdict, reason, ...figures, ...times, message };
 }

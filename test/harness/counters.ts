@@ -1,11 +1,9 @@
 /** Counters of a system's processes, added up over their restarts: read often, as a process that is killed takes its counters with it. */
 import { setInterval as every } from "node:timers/promises";
+import { type Sample, samplesOf } from "@ordermesh/chaos/admin-ports";
 
 const READ_EVERY_MS = 250;
 const READ_TIMEOUT_MS = 1_000;
-const SAMPLE = /^([a-z_:]+)(?:\{(.*)\})? ([0-9.e+-]+)/;
-
-export type Sample = { readonly name: string; readonly labels: string; readonly value: number };
 
 export class Counters {
   readonly #adminUrls: readonly string[];
@@ -34,7 +32,8 @@ export class Counters {
   async read(): Promise<void> {
     await Promise.all(
       this.#adminUrls.map(async (url) => {
-        for (const sample of await samplesOf(url)) if (this.#isWanted(sample)) this.#add(url, sample);
+        for (const sample of (await samplesOf(url, READ_TIMEOUT_MS)) ?? [])
+          if (this.#isWanted(sample)) this.#add(url, sample);
       }),
     );
   }
@@ -56,21 +55,4 @@ export class Counters {
     const more = value < last ? value : value - last; // A new process counts from zero.
     this.#sums.set(series, (this.#sums.get(series) ?? 0) + more);
   }
-}
-
-/** Nothing when the process does not answer. */
-async function samplesOf(adminUrl: string): Promise<Sample[]> {
-  try {
-    const response = await fetch(`${adminUrl}/metrics`, { signal: AbortSignal.timeout(READ_TIMEOUT_MS) });
-    return parseSamples(await response.text());
-  } catch {
-    return [];
-  }
-}
-
-function parseSamples(text: string): Sample[] {
-  return text.split("\n").flatMap((line) => {
-    const [, name = "", labels = "", value = ""] = SAMPLE.exec(line) ?? [];
-    return name === "" ? [] : [{ name, labels, value: Number(value) }];
-  });
 }

@@ -2,10 +2,11 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import type { Sample } from "@ordermesh/chaos/admin-ports";
 import { startFreshSystem } from "@ordermesh/local/fresh-system";
 import { progressTo } from "@ordermesh/local/progress";
 import { ROOT, type System } from "@ordermesh/local/system";
-import { Counters, type Sample } from "../harness/counters.ts";
+import { Counters } from "../harness/counters.ts";
 import { LoadProcess, type LoadReport } from "../harness/load-process.ts";
 
 const HELP = `Usage: make rolling ARGS="[--rounds 3] [--rate 20] [--seed 1]"

@@ -1,7 +1,7 @@
 /** The back end that injects into pods of one namespace, with the rights of a namespaced Role and nothing on the nodes. */
-import type { Action, ActionType } from "@ordermesh/chaos/action";
-import type { Backend, Candidate, InjectContext } from "@ordermesh/chaos/backend";
-import type { Fault } from "@ordermesh/chaos/fault";
+import type { ActionType } from "@ordermesh/chaos/action";
+import type { InjectContext } from "@ordermesh/chaos/backend";
+import { FaultBackend, type FaultBackendParts } from "@ordermesh/chaos/fault-backend";
 import type { TargetStatus } from "@ordermesh/chaos/status";
 import type { Pod, Pods } from "./pods.ts";
 
@@ -13,13 +13,9 @@ export type Sweeper = {
   readonly owners: () => Promise<readonly string[]>;
 };
 
-export type ClusterParts = {
+export type ClusterParts = Pick<FaultBackendParts<Pod>, "faultOf" | "faults" | "whyNotNow"> & {
   readonly pods: Pods;
-  /** The fault of an action, or why it cannot be done, as one sentence. */
-  readonly faultOf: (action: Action) => Fault<Pod> | string;
-  readonly faults: readonly Fault<Pod>[];
   readonly sweepers: readonly Sweeper[];
-  readonly whyNotNow: () => Promise<string | undefined>;
   /** False when somebody else may act in our place. */
   readonly isLeading: () => boolean;
 };
@@ -35,65 +31,28 @@ export const NEEDS = {
   NodeStop: "stopping a node needs rights over nodes, which this back end does not take",
 } as const satisfies Partial<Record<ActionType, string>>;
 
-export class ClusterBackend implements Backend {
-  readonly name = "cluster";
-  readonly #parts: ClusterParts;
-  /** By the last `find`. */
-  #found: readonly Pod[] = [];
+export class ClusterBackend extends FaultBackend<Pod> {
+  readonly #parts: Pick<ClusterParts, "sweepers" | "isLeading">;
 
   constructor(parts: ClusterParts) {
+    const { pods, sweepers, faultOf, faults, whyNotNow } = parts;
+    const sweep = async (experimentUid: string): Promise<number> => {
+      let found = 0;
+      for (const sweeper of sweepers) found += await sweeper.sweep(experimentUid);
+      return found;
+    };
+    super({ name: "cluster", find: (labels) => pods.list(labels), faultOf, faults, whyNotNow, sweep });
     this.#parts = parts;
   }
 
-  whyNot = (action: Action): string | undefined => {
-    const fault = this.#parts.faultOf(action);
-    return typeof fault === "string" ? fault : undefined;
-  };
-
-  find = async (matchLabels: Readonly<Record<string, string>>): Promise<readonly Pod[]> => {
-    this.#found = await this.#parts.pods.list(matchLabels);
-    return this.#found;
-  };
-
-  whyNotNow = (): Promise<string | undefined> => this.#parts.whyNotNow();
-
-  planUndo = (target: Candidate, context: InjectContext): string =>
-    this.#fault(context).planUndo?.(target, context, this.#found) ?? "none";
-
-  inject = async (target: TargetStatus, context: InjectContext): Promise<void> => {
+  override async inject(target: TargetStatus, context: InjectContext): Promise<void> {
     if (!this.#parts.isLeading()) throw new Error("this process does not lead any more");
-    await this.#fault(context).inject(target, context);
-  };
-
-  heal = (target: TargetStatus, context: InjectContext): Promise<void> => this.#fault(context).heal(target, context);
-
-  isHealed = (target: TargetStatus, context: InjectContext): Promise<boolean> =>
-    this.#fault(context).isHealed(target, context);
-
-  sweep = async (experimentUid: string): Promise<number> => {
-    let found = 0;
-    for (const { sweep } of this.#parts.sweepers) found += await sweep(experimentUid);
-    return found;
-  };
+    await super.inject(target, context);
+  }
 
   /** The experiments that something is there of, whether or not they are there themselves. */
-  owners = async (): Promise<ReadonlySet<string>> => {
+  async owners(): Promise<ReadonlySet<string>> {
     const all = await Promise.all(this.#parts.sweepers.map(({ owners }) => owners()));
     return new Set(all.flat());
-  };
-
-  watchFault = async (context: InjectContext): Promise<void> => this.#fault(context).watch?.(context);
-
-  evidence = (targets: readonly TargetStatus[], context: InjectContext) =>
-    this.#fault(context).evidence(targets, context);
-
-  forget = (experimentUid: string): void => {
-    for (const fault of this.#parts.faults) fault.forget?.(experimentUid);
-  };
-
-  #fault({ spec }: InjectContext): Fault<Pod> {
-    const fault = this.#parts.faultOf(spec.action);
-    if (typeof fault === "string") throw new Error(fault);
-    return fault;
   }
 }

@@ -18,8 +18,6 @@ type Armed = { readonly restarts: number; readonly passed: number };
 export function crashPoint(pods: Pods): Fault<Pod> {
   /** By target. A process that was started anew arms once more than it would have. */
   const armed = new Map<string, Armed>();
-  const find = async ({ uid }: TargetStatus, { spec }: InjectContext): Promise<Pod | undefined> =>
-    (await pods.list(spec.target.selector.matchLabels)).find((pod) => pod.uid === uid);
 
   /** Anew when the process is another one, as it forgets with its life. */
   async function arm(pod: Pod, point: ActionOf<"CrashPoint">, left: number): Promise<void> {
@@ -41,24 +39,24 @@ export function crashPoint(pods: Pods): Fault<Pod> {
     planUndo: (target, _context, found) =>
       JSON.stringify({ restarts: found.find(({ uid }) => uid === target.uid)?.restarts ?? 0 } satisfies Undo),
     inject: async (target, context) => {
-      const pod = await find(target, context);
+      const pod = await pods.find(target, context);
       const point = pointOf(context);
       if (pod !== undefined) await arm(pod, point, point.times - (await actsOf(target, pod, point)));
     },
     heal: async (target, context) => {
       armed.delete(target.uid);
-      const pod = await find(target, context);
+      const pod = await pods.find(target, context);
       if (pod?.adminUrl !== undefined) await put(pod.adminUrl, PATH, "");
     },
     isHealed: async (target, context) => {
-      const pod = await find(target, context);
+      const pod = await pods.find(target, context);
       return pod === undefined || pod.isReady;
     },
     evidence: async (targets, context) => {
       const point = pointOf(context);
       let observed = 0;
       for (const target of targets) {
-        const pod = await find(target, context);
+        const pod = await pods.find(target, context);
         if (pod === undefined) continue;
         const acts = await actsOf(target, pod, point);
         observed += Math.max(0, Math.min(acts, point.times));

@@ -7,7 +7,6 @@ import { put, type Sample } from "@ordermesh/chaos/admin-ports";
 import type { InjectContext } from "@ordermesh/chaos/backend";
 import type { Fault } from "@ordermesh/chaos/fault";
 import type { Growths } from "@ordermesh/chaos/instances";
-import type { TargetStatus } from "@ordermesh/chaos/status";
 import type { Sweeper } from "./cluster-backend.ts";
 import { instancesOf } from "./instances.ts";
 import { type Pod, type Pods, UID_LABEL } from "./pods.ts";
@@ -35,8 +34,6 @@ type Parts = {
 };
 
 export function partitionFault({ pods, growths, canBreak }: Parts): Fault {
-  const find = async ({ uid }: TargetStatus, { spec }: InjectContext): Promise<Pod | undefined> =>
-    (await pods.list(spec.target.selector.matchLabels)).find((pod) => pod.uid === uid);
   const read = async (context: InjectContext) => {
     const own = await instancesOf(pods, context.spec.target.selector.matchLabels);
     return await growths.read(context.experiment.uid, own, FAILURES[peerOf(context)] ?? (() => false));
@@ -49,11 +46,11 @@ export function partitionFault({ pods, growths, canBreak }: Parts): Fault {
       await pods.label(target, { [CUT_LABEL]: peer, [UID_LABEL]: context.experiment.uid });
     },
     heal: async (target) => void (await pods.label(target, NO_LABELS)),
-    isHealed: async (target, context) => (await find(target, context))?.labels[CUT_LABEL] === undefined,
+    isHealed: async (target, context) => (await pods.find(target, context))?.labels[CUT_LABEL] === undefined,
     evidence: async (targets, context) => {
       const held = targets.filter(({ state }) => state === "Injected");
       // Asked again and again: a policy takes a moment to be enforced everywhere.
-      if (canBreak) for (const target of held) await breakOpen(await find(target, context), peerOf(context));
+      if (canBreak) for (const target of held) await breakOpen(await pods.find(target, context), peerOf(context));
       const growth = await read(context);
       const observed = targets.filter(({ name }) => growth.of(name) > 0).length;
       const detail = `${observed} of ${targets.length} pods counted failures at ${peerOf(context)}`;

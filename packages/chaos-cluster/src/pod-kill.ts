@@ -1,8 +1,8 @@
 /** Pods are deleted, each by its uid: the one that took its place is another one. */
-import type { Candidate, InjectContext } from "@ordermesh/chaos/backend";
+import type { InjectContext } from "@ordermesh/chaos/backend";
 import { actedOn, type Fault } from "@ordermesh/chaos/fault";
 import type { TargetStatus } from "@ordermesh/chaos/status";
-import type { Pods } from "./pods.ts";
+import { type Pods, readyIn } from "./pods.ts";
 
 /** How many were ready when the target was chosen: so many there must be again. */
 type Undo = { readonly ready: number };
@@ -10,7 +10,7 @@ type Undo = { readonly ready: number };
 export function podKill(pods: Pods): Fault {
   const listOf = ({ spec }: InjectContext) => pods.list(spec.target.selector.matchLabels);
   return {
-    planUndo: (_target, _context, found) => JSON.stringify({ ready: readyOf(found) } satisfies Undo),
+    planUndo: (_target, _context, found) => JSON.stringify({ ready: readyIn(found) } satisfies Undo),
     inject: async (target, { spec: { action } }) => {
       if (action.type !== "PodKill") throw new RangeError(`${action.type} is no PodKill`);
       await pods.remove(target, action.podKill.gracePeriodSeconds);
@@ -20,22 +20,18 @@ export function podKill(pods: Pods): Fault {
       const now = await listOf(context);
       const same = now.find(({ uid }) => uid === target.uid);
       if (same !== undefined) return target.state === "Planned" && !same.isTerminating;
-      return readyOf(now) >= undoOf(target).ready;
+      return readyIn(now) >= undoOf(target).ready;
     },
     evidence: async (targets, context) => {
       const now = await listOf(context);
       const killed = actedOn(targets);
       const gone = killed.filter(({ uid }) => now.every((pod) => pod.uid !== uid)).length;
       const wanted = killed.reduce((most, target) => Math.max(most, undoOf(target).ready), 0);
-      const missing = Math.max(0, wanted - readyOf(now));
-      const detail = `${gone} pods are gone, ${readyOf(now)} of ${wanted} are ready`;
+      const missing = Math.max(0, wanted - readyIn(now));
+      const detail = `${gone} pods are gone, ${readyIn(now)} of ${wanted} are ready`;
       return { expected: targets.length, observed: Math.max(0, gone - missing), detail };
     },
   };
-}
-
-function readyOf(pods: readonly Candidate[]): number {
-  return pods.filter(({ isReady }) => isReady).length;
 }
 
 function undoOf({ undo }: TargetStatus): Undo {

@@ -1,5 +1,5 @@
 /** Pods as experiments see them. */
-import type { Candidate } from "@ordermesh/chaos/backend";
+import type { Candidate, InjectContext } from "@ordermesh/chaos/backend";
 import { COMPONENT_LABEL } from "@ordermesh/chaos/service-of";
 import { type KubeApi, type KubeObject, pathOf } from "@ordermesh/kubernetes/kube-api";
 import { isStatus } from "@ordermesh/kubernetes/kube-error";
@@ -58,6 +58,10 @@ function adminUrlOf(spec: KubeObject, status: KubeObject): string | undefined {
   return `http://${host}:${admin.containerPort}`;
 }
 
+export function readyIn(pods: readonly Pick<Pod, "isReady">[]): number {
+  return pods.filter(({ isReady }) => isReady).length;
+}
+
 export class Pods {
   readonly #api: KubeApi;
   readonly #namespace: string;
@@ -77,6 +81,11 @@ export class Pods {
       .filter(({ status }: KubeObject) => !["Succeeded", "Failed"].includes(status?.phase))
       .map(podOf)
       .filter(({ labels: own }: Pod) => Object.entries(labels).every(([key, value]) => own[key] === value));
+  }
+
+  /** The pod that was the target, if it is still there. @throws KubeError */
+  async find({ uid }: Pick<Pod, "uid">, { spec }: Pick<InjectContext, "spec">): Promise<Pod | undefined> {
+    return (await this.list(spec.target.selector.matchLabels)).find((pod) => pod.uid === uid);
   }
 
   /** Adds labels, or takes those away that are null, if the pod is still this one. Resolves with false when it is not. @throws KubeError */

@@ -3,7 +3,7 @@
  * before the act: the scale itself has no room for it, and more than the scale we may not change.
  */
 import { type KubeApi, type KubeObject, pathOf } from "@ordermesh/kubernetes/kube-api";
-import { isStatus } from "@ordermesh/kubernetes/kube-error";
+import { ifThere, isStatus } from "@ordermesh/kubernetes/kube-error";
 import { type Pod, UID_LABEL } from "./pods.ts";
 
 const APPS = "apps/v1";
@@ -63,15 +63,10 @@ export class Scaled {
 
   /** Somebody else's scale stays. */
   async #undo({ metadata, data }: KubeObject): Promise<void> {
-    try {
-      const { spec } = await this.#api.get({ path: this.#path(data.kind, data.name, "scale") });
-      if ((spec.replicas ?? 0) === 0) await this.#scale(data, Number(data.replicas));
-    } catch (error) {
-      if (!isStatus(error, 404)) throw error;
-    }
-    await this.#api.remove({ path: this.#maps(metadata.name) }).catch((error: unknown) => {
-      if (!isStatus(error, 404)) throw error;
-    });
+    const scale = await ifThere(this.#api.get({ path: this.#path(data.kind, data.name, "scale") }));
+    if (scale !== undefined && (scale.spec.replicas ?? 0) === 0)
+      await ifThere(this.#scale(data, Number(data.replicas)));
+    await ifThere(this.#api.remove({ path: this.#maps(metadata.name) }));
   }
 
   async #notes(experimentUid?: string): Promise<KubeObject[]> {

@@ -1,14 +1,12 @@
 /** Processes stand still, or get little time, as they were asked to on their admin ports; they go on by themselves. */
 
 import { jsonOf, put } from "@ordermesh/chaos/admin-ports";
-import type { InjectContext } from "@ordermesh/chaos/backend";
+import { EXPIRES_AFTER_MS, type InjectContext } from "@ordermesh/chaos/backend";
 import type { Fault } from "@ordermesh/chaos/fault";
 import type { TargetStatus } from "@ordermesh/chaos/status";
-import type { Pod, Pods } from "./pods.ts";
+import type { Pods } from "./pods.ts";
 
 const PATH = "/debug/stall";
-/** After its end the fault would be over anyway. */
-const MARGIN_MS = 30_000;
 const SILENT_MS = 1_000;
 /** A process that answers so late gets little time. */
 const LATE_MS = 40;
@@ -18,25 +16,22 @@ const LOOKS = 2;
 export function stallFault(pods: Pods): Fault {
   /** By experiment and target: how many looks in a row showed it, and whether enough did once. */
   const looks = new Map<string, Map<string, number>>();
-  const find = async ({ uid }: TargetStatus, { spec }: InjectContext): Promise<Pod | undefined> =>
-    (await pods.list(spec.target.selector.matchLabels)).find((pod) => pod.uid === uid);
-
   return {
     planUndo: (_target, { expiresAtMs }) => `ends by itself at ${new Date(expiresAtMs).toISOString()}`,
     inject: async (target, context) => {
-      const pod = await find(target, context);
+      const pod = await pods.find(target, context);
       if (pod?.adminUrl === undefined) throw new Error(`${target.name} has no admin port`);
       // One that stands still already does not answer: it was asked before.
       const isThere = (await jsonOf(pod.adminUrl, PATH)) !== undefined;
-      const forMs = Math.max(0, context.expiresAtMs - MARGIN_MS - Date.now());
+      const forMs = Math.max(0, context.expiresAtMs - EXPIRES_AFTER_MS - Date.now());
       if (isThere) await put(pod.adminUrl, PATH, JSON.stringify({ forMs, share: shareOf(context) }));
     },
     heal: async (target, context) => {
-      const pod = await find(target, context);
+      const pod = await pods.find(target, context);
       if (pod?.adminUrl !== undefined) await put(pod.adminUrl, PATH, JSON.stringify({ forMs: 0, share: 1 }));
     },
     isHealed: async (target, context) => {
-      const pod = await find(target, context);
+      const pod = await pods.find(target, context);
       return pod === undefined || (await jsonOf(pod.adminUrl ?? "", PATH)) !== undefined;
     },
     evidence: async (targets, context) => {
@@ -45,7 +40,7 @@ export function stallFault(pods: Pods): Fault {
       const isWhole = shareOf(context) === 1;
       const looksAt = ({ uid }: TargetStatus) => own.get(uid) ?? 0;
       for (const target of targets.filter((one) => one.state === "Injected" && looksAt(one) < LOOKS)) {
-        const tookMs = await answerMs((await find(target, context))?.adminUrl);
+        const tookMs = await answerMs((await pods.find(target, context))?.adminUrl);
         own.set(target.uid, tookMs >= (isWhole ? SILENT_MS : LATE_MS) ? looksAt(target) + 1 : 0);
       }
       const observed = targets.filter((target) => looksAt(target) >= LOOKS).length;

@@ -2,7 +2,7 @@
 import { mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Experiment } from "@ordermesh/chaos/backend";
+import type { Experiment, Reports } from "@ordermesh/chaos/backend";
 import { HttpWorkload } from "@ordermesh/chaos/http-workload";
 import { LedgerJudge } from "@ordermesh/chaos/ledger-judge";
 import { type RunOptions, runExperiment } from "@ordermesh/chaos/run-experiment";
@@ -90,9 +90,9 @@ export class ChaosSystem {
     }
   }
 
-  /** Runs an experiment to its verdict; one after another. */
-  run(experiment: Experiment, options: RunOptions): Promise<ExperimentStatus> {
-    return runExperiment(experiment, this.ports, options);
+  /** Runs an experiment to its verdict; one after another. `reports` gets the report before this resolves. */
+  run(experiment: Experiment, reports: Reports, options: RunOptions): Promise<ExperimentStatus> {
+    return runExperiment(experiment, { ...this.ports, reports }, options);
   }
 
   /** Of one that has stopped: its data, logs and the customers' records stay under another name below .cache/runs. Resolves with the folder. */

@@ -3,10 +3,10 @@ import type { Sample } from "@ordermesh/chaos/admin-ports";
 import type { InjectContext } from "@ordermesh/chaos/backend";
 import { actedOn, type Fault } from "@ordermesh/chaos/fault";
 import { Growths, type Instances } from "@ordermesh/chaos/instances";
+import { OncePerRound } from "@ordermesh/chaos/once-per-round";
 import type { TargetStatus } from "@ordermesh/chaos/status";
 import { GroupVisitor } from "@ordermesh/events/group-visitor";
 import { KafkaBus, type KafkaOptions } from "@ordermesh/events/kafka";
-import { OncePerRound } from "./once-per-round.ts";
 
 const DEAD_LETTERS = "messaging_dead_letters_total";
 const DUPLICATES = "inbox_duplicates_total";

@@ -1,8 +1,9 @@
 /** Runs experiments one after another on each of one or more systems, each for as long as nothing fails on it. */
 import { performance } from "node:perf_hooks";
-import type { Experiment } from "@ordermesh/chaos/backend";
-import { makeReport, type Report } from "@ordermesh/chaos/report";
-import type { ExperimentStatus, VerdictWord } from "@ordermesh/chaos/status";
+import type { Experiment, Reports } from "@ordermesh/chaos/backend";
+import type { Report } from "@ordermesh/chaos/report";
+import type { ExperimentStatus } from "@ordermesh/chaos/status";
+import { seenIn } from "@ordermesh/chaos/summary";
 import type { ChaosSystem } from "./chaos-system.ts";
 
 export type Result = {
@@ -76,7 +77,14 @@ async function runOne(
   const startedMs = performance.now();
   const seconds = () => (performance.now() - startedMs) / 1_000;
   let told = "";
-  const status = await system.run(experiment, {
+  let report: Report | undefined;
+  const reports: Reports = {
+    keep: async (made) => {
+      report = made;
+      return undefined;
+    },
+  };
+  const status = await system.run(experiment, reports, {
     signal,
     onStatus: (now) => {
       const line = describe(now);
@@ -86,27 +94,14 @@ async function runOne(
     onError: (error) =>
       say(`${seconds().toFixed(0).padStart(5)} s  ${experiment.name}: ${String(error)}; trying again`),
   });
-  return { experiment, status, seconds: seconds(), report: await reportOf(system, experiment, status) };
-}
-
-async function reportOf({ ports }: ChaosSystem, experiment: Experiment, status: ExperimentStatus): Promise<Report> {
-  const { startTime = "", completionTime = "" } = status;
-  const interval = { fromMs: Date.parse(startTime) || 0, toMs: Date.parse(completionTime) || 0 };
-  const seconds = await ports.workload.seconds(experiment.uid, interval).catch(() => undefined);
-  return makeReport({ experiment, status, seconds });
+  if (report === undefined) throw new Error(`${experiment.name} ended without a report`);
+  return { experiment, status, seconds: seconds(), report };
 }
 
 /** A phase, and what is done in it; changes a few times in an experiment. */
-function describe({ phase, targets, faultEvidence }: ExperimentStatus): string {
+function describe(status: ExperimentStatus): string {
+  const { phase, targets } = status;
   if (phase !== "Injecting" && phase !== "Running") return phase;
   const names = [...new Set(targets.map(({ name }) => name))];
-  const seen = faultEvidence === undefined ? "" : `, seen ${faultEvidence.observed} of ${faultEvidence.expected}`;
-  return `${phase}: ${names.length === 0 ? "no target yet" : names.join(" ")}${seen}`;
-}
-
-/** 0 all Passed, 1 one Failed at least, 2 one Inconclusive at least, or none was run. */
-export function exitCodeOf(results: readonly Result[], wanted: number): number {
-  const has = (verdict: VerdictWord) => results.some(({ status }) => status.verdict === verdict);
-  if (has("Failed")) return 1;
-  return has("Inconclusive") || results.length < wanted ? 2 : 0;
+  return `${phase}: ${names.length === 0 ? "no target yet" : names.join(" ")}${seenIn(status)}`;
 }

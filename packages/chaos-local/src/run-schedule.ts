@@ -1,7 +1,7 @@
 /** Runs a schedule of faults on one system and judges what became of the orders: the whole, and not each fault by itself. */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Experiment, InjectContext } from "@ordermesh/chaos/backend";
+import { EXPIRES_AFTER_MS, type Experiment, type InjectContext } from "@ordermesh/chaos/backend";
 import { pickTargets } from "@ordermesh/chaos/pick-targets";
 import { roundsOf } from "@ordermesh/chaos/rounds";
 import { endOf, type Schedule, type Step } from "@ordermesh/chaos/schedule";
@@ -15,8 +15,6 @@ const POLL_MS = 500;
 const HEAL_TIMEOUT_MS = 60_000;
 /** The longest until everything that is on its way has come to rest. */
 const REST_TIMEOUT_MS = 120_000;
-/** So long after the end of its step a fault is gone although nobody healed it. */
-const EXPIRES_AFTER_MS = 30_000;
 
 export type RunScheduleOptions = { readonly say: (line: string) => void; readonly signal: AbortSignal };
 

@@ -3,10 +3,10 @@
 import type { Sample } from "@ordermesh/chaos/admin-ports";
 import { actedOn, type Fault } from "@ordermesh/chaos/fault";
 import { Growths, type Instances } from "@ordermesh/chaos/instances";
+import { OncePerRound } from "@ordermesh/chaos/once-per-round";
 import { serviceOf } from "@ordermesh/chaos/service-of";
 import { terminateConnections } from "@ordermesh/local/postgres";
 import type { System } from "@ordermesh/local/system";
-import { OncePerRound } from "./once-per-round.ts";
 
 const RELOADS = "mesh_identity_reloads_total";
 

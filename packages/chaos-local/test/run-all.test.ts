@@ -5,9 +5,10 @@ import { env } from "node:process";
 import { type TestContext, test } from "node:test";
 import type { Experiment } from "@ordermesh/chaos/backend";
 import { checkSpec } from "@ordermesh/chaos/experiment";
+import { exitCodeOf } from "@ordermesh/chaos/summary";
 import { silent } from "@ordermesh/local/progress";
 import { ChaosSystem } from "../src/chaos-system.ts";
-import { exitCodeOf, type Result, runAll } from "../src/run-all.ts";
+import { type Result, runAll } from "../src/run-all.ts";
 
 function experimentOf(name: string, change: Readonly<Record<string, unknown>>): Experiment {
   const target = {

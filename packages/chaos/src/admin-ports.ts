@@ -5,9 +5,10 @@ const SAMPLE = /^([a-z_:]+)(?:\{(.*)\})? ([0-9.e+-]+)/;
 
 export type Sample = { readonly name: string; readonly labels: string; readonly value: number };
 
-/** Undefined when it does not answer. */
-export async function samplesOf(adminUrl: string): Promise<Sample[] | undefined> {
-  const text = await ask(adminUrl, "/metrics").then((response) => response?.text());
+/** Undefined when it does not answer, or dies while it does. */
+export async function samplesOf(adminUrl: string, timeoutMs = TIMEOUT_MS): Promise<Sample[] | undefined> {
+  const response = await ask(adminUrl, "/metrics", timeoutMs);
+  const text = await response?.text().catch(() => undefined);
   return text?.split("\n").flatMap((line) => {
     const [, name = "", labels = "", value = ""] = SAMPLE.exec(line) ?? [];
     return name === "" ? [] : [{ name, labels, value: Number(value) }];
@@ -26,8 +27,8 @@ export async function put(adminUrl: string, path: string, body: string): Promise
   if (!response.ok) throw new Error(`${path} was refused: ${(await response.text()).trim()}`);
 }
 
-async function ask(adminUrl: string, path: string): Promise<Response | undefined> {
-  return await fetch(adminUrl + path, { signal: AbortSignal.timeout(TIMEOUT_MS) }).catch(() => undefined);
+async function ask(adminUrl: string, path: string, timeoutMs = TIMEOUT_MS): Promise<Response | undefined> {
+  return await fetch(adminUrl + path, { signal: AbortSignal.timeout(timeoutMs) }).catch(() => undefined);
 }
 
 /** How much counters have grown since they were first read, over restarts: what a process counted before it was first read is not ours. */

@@ -32,10 +32,13 @@ export type Candidate = {
   readonly isProtected: boolean;
 };
 
+/** So long after its end a fault is gone although nobody healed it. */
+export const EXPIRES_AFTER_MS = 30_000;
+
 export type InjectContext = {
   readonly experiment: Pick<Experiment, "name" | "namespace" | "uid">;
   readonly spec: ExperimentSpec;
-  /** Wall clock: when the fault must be gone by itself if nobody heals it. */
+  /** Wall clock: when the fault must be gone by itself if nobody heals it, `EXPIRES_AFTER_MS` after its end. */
   readonly expiresAtMs: number;
 };
 
@@ -126,8 +129,8 @@ export type Store = {
 
 /** Where the report of an experiment goes at its end. */
 export type Reports = {
-  /** Replaces one that is there already, as a crash may come before the verdict is stored. */
-  readonly keep: (report: Report) => Promise<NonNullable<ExperimentStatus["reportRef"]>>;
+  /** Replaces one that is there already, as a crash may come before the verdict is stored. Resolves with what names it, if anything does. */
+  readonly keep: (report: Report) => Promise<ExperimentStatus["reportRef"]>;
 };
 
 /** A Prometheus, or nothing. Undefined: there is no value (empty, NaN), which is an error and never a pass. */

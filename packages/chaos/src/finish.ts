@@ -31,7 +31,8 @@ async function keepReport(visit: Visit, status: ExperimentStatus): Promise<Pick<
   try {
     const interval = { fromMs: visit.msOf("startTime"), toMs: visit.nowMs };
     const seconds = await workload.seconds(visit.run, interval).catch(() => undefined);
-    return { reportRef: await reports.keep(makeReport({ experiment: visit.experiment, status, seconds })) };
+    const reportRef = await reports.keep(makeReport({ experiment: visit.experiment, status, seconds }));
+    return reportRef === undefined ? {} : { reportRef };
   } catch {
     return {};
   }

@@ -38,7 +38,7 @@ const HANDLERS: Readonly<Record<Phase, Handler>> = {
  * @throws StaleStatusError when somebody else has stored a status meanwhile: read the experiment again
  */
 export async function reconcile(experiment: Experiment, ports: Ports): Promise<Outcome> {
-  const status = experiment.status ?? firstStatus(experiment, ports.clock.wallMs());
+  const status = experiment.status ?? firstStatus(experiment, targetOf(experiment), ports.clock.wallMs());
   const visit = new Visit(experiment, status, ports);
   const requeueAfterMs = await HANDLERS[status.phase](visit);
   return { status: visit.status, requeueAfterMs };
@@ -47,18 +47,31 @@ export async function reconcile(experiment: Experiment, ports: Ports): Promise<O
 /** What is stored of one that has to wait for another: it was seen in time, however long that takes. */
 export function queuedStatus(experiment: Experiment, nowMs: number, behind: string): ExperimentStatus {
   const startTime = new Date(nowMs).toISOString();
-  return { ...firstStatus(experiment, nowMs), reason: QUEUED, message: `waits for ${behind} to end`, startTime };
+  return {
+    ...firstStatus(experiment, targetOf(experiment), nowMs),
+    reason: QUEUED,
+    message: `waits for ${behind} to end`,
+    startTime,
+  };
 }
 
-function firstStatus({ generation, spec }: Experiment, nowMs: number): ExperimentStatus {
-  const labels = Object.values(spec.target.selector.matchLabels);
+function targetOf({ spec }: Experiment): string {
+  return Object.values(spec.target.selector.matchLabels).join(",");
+}
+
+/** Before anything is known. Pure. */
+export function firstStatus(
+  { generation }: Pick<Experiment, "generation">,
+  target: string,
+  nowMs: number,
+): ExperimentStatus {
   return {
     observedGeneration: generation,
     phase: "Pending",
     verdict: "",
     reason: "",
     message: "",
-    target: labels.join(","),
+    target,
     targets: [],
     checks: [],
     stopConditions: [],

@@ -1,15 +1,16 @@
 /** One visit of the loop at an experiment: what it has, and how it stores what it decides. */
 import type { Clock } from "@ordermesh/mesh/clock";
-import type {
-  Backend,
-  Experiment,
-  InjectContext,
-  Interval,
-  Judge,
-  Queries,
-  Reports,
-  Store,
-  Workload,
+import {
+  type Backend,
+  EXPIRES_AFTER_MS,
+  type Experiment,
+  type InjectContext,
+  type Interval,
+  type Judge,
+  type Queries,
+  type Reports,
+  type Store,
+  type Workload,
 } from "./backend.ts";
 import { withCondition } from "./condition.ts";
 import type { ExperimentSpec, Measure } from "./experiment.ts";
@@ -27,9 +28,6 @@ export type Ports = {
   /** Times of a status outlive the process that wrote them, so that they are wall-clock times. */
   readonly clock: Pick<Clock, "wallMs">;
 };
-
-/** So long after its end a fault is gone although nobody healed it. */
-const EXPIRES_AFTER_MS = 30_000;
 
 export class Visit {
   readonly experiment: Experiment;

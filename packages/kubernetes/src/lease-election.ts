@@ -5,7 +5,7 @@
 import { type Clock, jitter, type Random } from "@ordermesh/mesh/clock";
 import type { MeshLog } from "@ordermesh/mesh/log";
 import { type KubeApi, type KubeObject, pathOf } from "./kube-api.ts";
-import { isStatus } from "./kube-error.ts";
+import { ifThere, isStatus } from "./kube-error.ts";
 
 const API_VERSION = "coordination.k8s.io/v1";
 const JITTER = 0.2;
@@ -118,13 +118,8 @@ export class LeaseElection {
     return nowMs - this.#seen.atMs > durationMs;
   }
 
-  async #get(): Promise<KubeObject | undefined> {
-    try {
-      return await this.#options.api.get(this.#call());
-    } catch (error) {
-      if (isStatus(error, 404)) return undefined;
-      throw error;
-    }
+  #get(): Promise<KubeObject | undefined> {
+    return ifThere(this.#options.api.get(this.#call()));
   }
 
   #call() {

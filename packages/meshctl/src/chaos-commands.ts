@@ -5,10 +5,10 @@ import type { Report } from "@ordermesh/chaos/report";
 import { reportFiles } from "@ordermesh/chaos/report-files";
 import { renderJunitOf } from "@ordermesh/chaos/report-junit";
 import { writeSchedule } from "@ordermesh/chaos/schedule";
-import type { ExperimentStatus } from "@ordermesh/chaos/status";
+import { exitCodeOf, figuresOf } from "@ordermesh/chaos/summary";
 import { readCatalogue } from "@ordermesh/chaos-local/catalogue";
 import { ChaosSystem } from "@ordermesh/chaos-local/chaos-system";
-import { exitCodeOf, type Result, runAll } from "@ordermesh/chaos-local/run-all";
+import { type Result, runAll } from "@ordermesh/chaos-local/run-all";
 import { runFuzz } from "@ordermesh/chaos-local/run-fuzz";
 import { progressTo } from "@ordermesh/local/progress";
 import type { Output, Row } from "./output.ts";
@@ -91,19 +91,8 @@ function toRow({ experiment, status, seconds }: Result): Row {
     experiment: experiment.name,
     verdict: status.verdict,
     reason: status.reason,
-    accepted: acceptedIn(status),
-    evidence: evidenceOf(status),
-    ttr: status.timeToRecoverSeconds ?? "",
+    ...figuresOf(status),
     seconds: Math.round(seconds),
     message: status.message,
   };
-}
-
-/** Before, during and after the fault. */
-function acceptedIn({ accepted: { before, during, after } }: ExperimentStatus): string {
-  return `${before}/${during}/${after}`;
-}
-
-function evidenceOf({ faultEvidence }: ExperimentStatus): string {
-  return faultEvidence === undefined ? "" : `${faultEvidence.observed}/${faultEvidence.expected}`;
 }

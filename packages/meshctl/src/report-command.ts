@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { REPORT_FILES, reportMapOf } from "@ordermesh/chaos/report-files";
 import { type KubeApi, pathOf } from "@ordermesh/kubernetes/kube-api";
 import { connectKube, currentContext } from "@ordermesh/kubernetes/kube-config";
-import { isStatus } from "@ordermesh/kubernetes/kube-error";
+import { ifThere } from "@ordermesh/kubernetes/kube-error";
 import { EXIT } from "./context.ts";
 
 type Options = {
@@ -40,11 +40,8 @@ export async function readReport(
   api: KubeApi,
   { name, namespace }: Pick<Options, "name" | "namespace">,
 ): Promise<Readonly<Record<string, string>> | undefined> {
-  try {
-    const { data = {} } = await api.get({ path: pathOf("v1", namespace, "configmaps", reportMapOf(name)) });
-    return Object.fromEntries(REPORT_FILES.flatMap((file) => (data[file] === undefined ? [] : [[file, data[file]]])));
-  } catch (error) {
-    if (isStatus(error, 404)) return undefined;
-    throw error;
-  }
+  const map = await ifThere(api.get({ path: pathOf("v1", namespace, "configmaps", reportMapOf(name)) }));
+  if (map === undefined) return undefined;
+  const { data = {} } = map;
+  return Object.fromEntries(REPORT_FILES.flatMap((file) => (data[file] === undefined ? [] : [[file, data[file]]])));
 }

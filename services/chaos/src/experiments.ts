@@ -4,7 +4,7 @@ import { PLURAL } from "@ordermesh/chaos/crd";
 import { API_VERSION, checkSpec } from "@ordermesh/chaos/experiment";
 import type { ExperimentStatus } from "@ordermesh/chaos/status";
 import { type Call, type KubeApi, type KubeObject, pathOf } from "@ordermesh/kubernetes/kube-api";
-import { isStatus } from "@ordermesh/kubernetes/kube-error";
+import { ifThere, isStatus } from "@ordermesh/kubernetes/kube-error";
 
 export const FINALIZER = "chaos.ordermesh.dev/heal";
 
@@ -28,12 +28,7 @@ export class Experiments {
 
   /** Undefined when it is gone. @throws KubeError */
   async get(name: string): Promise<KubeObject | undefined> {
-    try {
-      return await this.#api.get(this.#call(name));
-    } catch (error) {
-      if (isStatus(error, 404)) return undefined;
-      throw error;
-    }
+    return await ifThere(this.#api.get(this.#call(name)));
   }
 
   /** With our finalizer, and whatever others are there. @throws KubeError also when it was changed meanwhile */
@@ -45,9 +40,7 @@ export class Experiments {
   /** Without our finalizer; the others stay. @throws KubeError also when it was changed meanwhile */
   async dropFinalizer(object: KubeObject): Promise<void> {
     const finalizers = (object.metadata.finalizers ?? []).filter((one: string) => one !== FINALIZER);
-    await this.#patchFinalizers(object, finalizers).catch((error: unknown) => {
-      if (!isStatus(error, 404)) throw error;
-    });
+    await ifThere(this.#patchFinalizers(object, finalizers));
   }
 
   /** @throws KubeError */

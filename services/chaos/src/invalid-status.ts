@@ -1,6 +1,7 @@
 /** The end of an experiment that the API server took although our schema does not. Pure. */
 import type { Experiment } from "@ordermesh/chaos/backend";
-import { MAX_SENTENCE, unknownConditions, withCondition } from "@ordermesh/chaos/condition";
+import { MAX_SENTENCE, withCondition } from "@ordermesh/chaos/condition";
+import { firstStatus } from "@ordermesh/chaos/reconcile";
 import type { ExperimentStatus } from "@ordermesh/chaos/status";
 import type { KubeObject } from "@ordermesh/kubernetes/kube-api";
 
@@ -8,19 +9,12 @@ export function invalidStatus({ metadata }: KubeObject, problem: string, nowMs: 
   const { generation }: Pick<Experiment, "generation"> = metadata;
   const message = problem.slice(0, MAX_SENTENCE);
   const status: ExperimentStatus = {
-    observedGeneration: generation,
+    ...firstStatus({ generation }, "", nowMs),
     phase: "Completed",
     verdict: "Inconclusive",
     reason: "NotValid",
     message,
-    target: "",
-    targets: [],
-    checks: [],
-    stopConditions: [],
-    invariants: [],
-    accepted: { before: 0, during: 0, after: 0 },
     completionTime: new Date(nowMs).toISOString(),
-    conditions: unknownConditions(generation, nowMs),
   };
   const refused = withCondition(status, { type: "Accepted", status: "False", reason: "NotValid", message }, nowMs);
   return withCondition(refused, { type: "Complete", status: "True", reason: "NotValid", message }, nowMs);

@@ -1,6 +1,6 @@
 /** Whether experiments are allowed now: the namespace's opt-in, and the safety lever. Asked again before each act. */
 import { type KubeApi, pathOf } from "@ordermesh/kubernetes/kube-api";
-import { isStatus } from "@ordermesh/kubernetes/kube-error";
+import { ifThere } from "@ordermesh/kubernetes/kube-error";
 
 export const ENABLED_LABEL = "chaos.ordermesh.dev/enabled";
 export const LEVER = "chaos-safety";
@@ -9,10 +9,7 @@ export const LEVER = "chaos-safety";
 export async function whyNotAllowed(api: KubeApi, namespace: string): Promise<string | undefined> {
   const [{ metadata }, lever] = await Promise.all([
     api.get({ path: pathOf("v1", undefined, "namespaces", namespace) }),
-    api.get({ path: pathOf("v1", namespace, "configmaps", LEVER) }).catch((error: unknown) => {
-      if (isStatus(error, 404)) return undefined;
-      throw error;
-    }),
+    ifThere(api.get({ path: pathOf("v1", namespace, "configmaps", LEVER) })),
   ]);
   if (metadata.labels?.[ENABLED_LABEL] !== "true")
     return `namespace ${namespace} does not allow experiments: it needs the label ${ENABLED_LABEL}=true`;
