@@ -6,9 +6,9 @@ import { type TestContext, test } from "node:test";
 import type { Experiment } from "@ordermesh/chaos/backend";
 import { checkSpec } from "@ordermesh/chaos/experiment";
 import { exitCodeOf } from "@ordermesh/chaos/summary";
+import { ChaosSystem } from "@ordermesh/chaos-local/chaos-system";
+import { type Result, runAll } from "@ordermesh/chaos-local/run-all";
 import { silent } from "@ordermesh/local/progress";
-import { ChaosSystem } from "../src/chaos-system.ts";
-import { type Result, runAll } from "../src/run-all.ts";
 
 function experimentOf(name: string, change: Readonly<Record<string, unknown>>): Experiment {
   const target = {
