@@ -48,7 +48,7 @@ test("a restored backup, with all that came later gone, fails no call, and the l
   const { member, kill, endpoints, backUp, restore } = await newEtcd(t, 1);
   const { register, isListed, end } = await newSystem(t, endpoints);
   await kill();
-  backUp();
+  await backUp();
   member.start();
   await register("echo-2");
   await isListed("echo-1", "echo-2");
@@ -56,7 +56,7 @@ test("a restored backup, with all that came later gone, fails no call, and the l
   for (let change = 0; change < 100; change += 1) await documents.write({ puts: { "/other": String(change) } });
   documents.close();
   await kill();
-  restore();
+  await restore();
   member.start();
   await isListed("echo-1", "echo-2");
   await end();

@@ -20,7 +20,7 @@ test("an etcd that comes back empty fails no call, and the living register again
   const { member, kill, endpoints, loseDisk } = await newEtcd(t, 1);
   const { isListed, end } = await newSystem(t, endpoints);
   await kill();
-  loseDisk();
+  await loseDisk();
   member.start();
   await isListed("echo-1");
   await end();

@@ -1,6 +1,7 @@
 /** Real etcd processes of a test's own, and a registered echo server that is called all the time meanwhile. */
 import assert from "node:assert/strict";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
+import { cp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { env } from "node:process";
@@ -58,11 +59,12 @@ export async function newEtcd(
     members: processes,
     kill,
     endpoints: address.split(","),
-    loseDisk: () => rmSync(dataDir, { recursive: true }),
-    backUp: () => cpSync(dataDir, backup, { recursive: true }),
-    restore: () => {
-      rmSync(dataDir, { recursive: true });
-      cpSync(backup, dataDir, { recursive: true });
+    // Not at once: a process that waits for a disk answers no call, and calls are what is watched.
+    loseDisk: () => rm(dataDir, { recursive: true }),
+    backUp: () => cp(dataDir, backup, { recursive: true }),
+    restore: async () => {
+      await rm(dataDir, { recursive: true });
+      await cp(backup, dataDir, { recursive: true });
     },
   };
 }
