@@ -108,6 +108,11 @@ test("experiments' rights are of one namespace, without Secrets, exec or more of
     false,
   );
   assert.deepEqual(may("delete"), ["chaosexperiments", "configmaps", "pods"]);
+  const clearing = resources.filter(({ kind, metadata }) => kind === "Role" && metadata.name === "shop-uninstall");
+  assert.deepEqual(
+    clearing.flatMap(({ rules }) => rules.map((rule: { resources: string[] }) => `${rule.resources}`)),
+    ["kafkatopics", "chaosexperiments"],
+  );
   assert.deepEqual(may("create"), ["configmaps", "events", "leases"]);
   assert.deepEqual(may("patch"), ["chaosexperiments", "deployments/scale", "pods", "statefulsets/scale"]);
   assert.doesNotMatch(JSON.stringify(rights), /secrets|exec|ephemeral|nodes/);
@@ -212,7 +217,7 @@ test("the table of calls is what the code allows and needs", () => {
     );
     assert.deepEqual([...allowed].sort(), [...calledBy].sort(), `${service} is called by`);
     assert.equal(text.includes("postgresUrl"), database === true, `${service} has a database`);
-    assert.equal(text.includes("new KafkaBus"), kafka !== undefined, `${service} has events`);
+    assert.equal(text.includes("kafkaAccess("), kafka !== undefined, `${service} has events`);
     for (const called of Object.keys(TABLE))
       assert.equal(
         new RegExp(`mesh\\.client\\([^)]*"${called}"`).test(text),

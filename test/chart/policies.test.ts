@@ -79,7 +79,8 @@ function wantedPairs(mode: string, table = TABLE): string[] {
   const services = Object.entries(table);
   const those = (what: "database" | "kafka" | "kubernetes") =>
     services.flatMap(([service, facts]) => (facts[what] ? [service] : []));
-  const toApi = ["test", ...(mode === "strimzi" ? ["uninstall"] : []), ...those("kubernetes")];
+  const isClearing = mode === "strimzi" || "chaos" in table;
+  const toApi = ["test", ...(isClearing ? ["uninstall"] : []), ...those("kubernetes")];
   return [
     ...services.flatMap(([to, { calledBy }]) => calledBy.map((from) => `${from} ${to} 50051`)),
     ...services.flatMap(([service]) => [`${service} etcd 2379`, `prometheus ${service} 9090`]),

@@ -51,7 +51,11 @@ type Facts = {
   readonly world?: number;
   readonly calledBy: readonly string[];
   readonly database?: boolean;
-  readonly kafka?: { readonly group: string; readonly reads: readonly string[]; readonly writes: readonly string[] };
+  readonly kafka?: {
+    readonly groups: readonly string[];
+    readonly reads: readonly string[];
+    readonly writes: readonly string[];
+  };
   readonly kubernetes?: readonly { readonly resources: readonly string[]; readonly verbs: readonly string[] }[];
 };
 /** The chart's table of calls, with what has to be enabled. */

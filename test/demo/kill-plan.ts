@@ -19,16 +19,19 @@ const POINTS: readonly (readonly [string, string])[] = [
 ];
 const PART_AWAY_MS = 3_000;
 
-/** One kill in each of as many equal slots of the time, in a seeded order, at a seeded place in its slot. */
-export function planKills(durationMs: number, random: () => number): Kill[] {
-  const kills = shuffle(
-    [
-      ...SERVICES.map((process) => ({ kind: "kill" as const, process })),
-      ...POINTS.map(([process, point]) => ({ kind: "point" as const, process, point })),
-      ...PARTS.map((process) => ({ kind: "part" as const, process, awayMs: PART_AWAY_MS })),
-    ],
-    random,
-  );
+const ALL = [
+  ...SERVICES.map((process) => ({ kind: "kill" as const, process })),
+  ...POINTS.map(([process, point]) => ({ kind: "point" as const, process, point })),
+  ...PARTS.map((process) => ({ kind: "part" as const, process, awayMs: PART_AWAY_MS })),
+];
+
+/** How many it takes until each has come once. */
+export const ALL_KILLS = ALL.length;
+
+/** One kill in each of `count` equal slots of the time, in a seeded order in which none comes again before all others, at a seeded place in its slot. */
+export function planKills(durationMs: number, count: number, random: () => number): Kill[] {
+  const rounds = Array.from({ length: Math.ceil(count / ALL_KILLS) }, () => shuffle(ALL, random));
+  const kills = rounds.flat().slice(0, count);
   const slotMs = durationMs / kills.length;
   return kills.map((kill, index) => ({ ...kill, atMs: Math.round((index + random() * 0.8) * slotMs) }));
 }

@@ -12,7 +12,7 @@ import { Counters } from "../harness/counters.ts";
 import { CALL_FAULTS, putFaults } from "../harness/faults.ts";
 import { BUGS, bugOf } from "../oracle/bugs.ts";
 import { runDemo, type Target } from "./demo.ts";
-import { planKills } from "./kill-plan.ts";
+import { ALL_KILLS, planKills } from "./kill-plan.ts";
 
 type DemoTarget = Target & { readonly mesh: Pick<SystemState, "etcd" | "adminUrls"> };
 
@@ -28,6 +28,7 @@ at its worst moment, and Kafka and etcd once each, waits until nothing is on its
   --orders N    how many orders (default 1000)
   --rate N      orders a second (default 25)
   --seed N      decides orders and kills (default 1)
+  --kills N     how many processes are killed (default ${ALL_KILLS}, each once)
   --join        load and judge the system that \`make start\` runs; nothing is killed
   --faults      one call of twenty fails and one waits for 100 ms, by fault rules in etcd
   --renew S     renew all certificates every S seconds (default 1200)
@@ -42,6 +43,7 @@ const { values } = parseArgs({
     orders: { type: "string", default: "1000" },
     rate: { type: "string", default: "25" },
     seed: { type: "string", default: "1" },
+    kills: { type: "string", default: String(ALL_KILLS) },
     join: { type: "boolean", default: false },
     faults: { type: "boolean", default: false },
     renew: { type: "string" },
@@ -55,6 +57,7 @@ const isWrong =
   (renewS !== undefined && !(renewS >= 5)) ||
   !(orders >= 1) ||
   !(rate > 0) ||
+  !(Number(values.kills) >= 0) ||
   !Number.isInteger(seed) ||
   (values.bug !== undefined && bugOf(values.bug) === undefined);
 if (values.help) process.stdout.write(HELP);
@@ -82,7 +85,7 @@ async function demo(): Promise<number> {
   try {
     if (values.faults) await putFaults(target.mesh.etcd, CALL_FAULTS, FAULTS_LIFE_MS);
     const evidence = new Counters(Object.values(target.mesh.adminUrls), ({ name, labels }) => isEvidence(name, labels));
-    const kills = planKills((orders / rate) * 1_000, seeded(seed));
+    const kills = planKills((orders / rate) * 1_000, Number(values.kills), seeded(seed));
     const { verdict, isAtRest } = await runDemo(target, { orders, rate, seed, kills, dir, say, progress });
     const counted = await evidence.stop();
     const missing = missingEvidence(counted);

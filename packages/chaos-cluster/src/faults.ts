@@ -1,6 +1,7 @@
 /** Which action is done how in a cluster, and why some are not. */
 import type { Action, ActionType } from "@ordermesh/chaos/action";
 import type { Workload } from "@ordermesh/chaos/backend";
+import { poisonFault, rebalanceFault, rewindFault } from "@ordermesh/chaos/event-faults";
 import type { Fault } from "@ordermesh/chaos/fault";
 import { Growths } from "@ordermesh/chaos/instances";
 import { leaseFault } from "@ordermesh/chaos/lease-faults";
@@ -8,6 +9,7 @@ import { repeatedKeyFault, spikeFault } from "@ordermesh/chaos/load-faults";
 import { policyChurnFault, policyFault } from "@ordermesh/chaos/policy-faults";
 import { ruleFault } from "@ordermesh/chaos/rule-faults";
 import type { StoreFaults } from "@ordermesh/chaos/store-faults";
+import type { KafkaOptions } from "@ordermesh/events/kafka";
 import type { KubeApi } from "@ordermesh/kubernetes/kube-api";
 import type { Clock } from "@ordermesh/mesh/clock";
 import { type ClusterParts, NEEDS } from "./cluster-backend.ts";
@@ -27,6 +29,7 @@ export type FaultParts = {
   readonly pods: Pods;
   readonly store: StoreFaults;
   readonly workload: Workload;
+  readonly kafka: KafkaOptions;
   /** Labels of all that belongs to the release. */
   readonly release: Readonly<Record<string, string>>;
   readonly endConnections: EndConnections;
@@ -42,7 +45,7 @@ const NO_POLICIES = "nothing is cut where there are no NetworkPolicies: it needs
 
 /** All faults of one controller. */
 export function clusterFaults(parts: FaultParts): Pick<ClusterParts, "faultOf" | "faults" | "sweepers"> {
-  const { store, pods, workload, release, areProcessesOpen, hasPolicies, clock } = parts;
+  const { store, pods, workload, kafka, release, areProcessesOpen, hasPolicies, clock } = parts;
   const watched = { store, instances: () => instancesOf(pods, release), growths: new Growths() };
   const scaled = new Scaled(parts.api, parts.namespace);
   const rules = ruleFault({ ...watched, clock });
@@ -59,6 +62,9 @@ export function clusterFaults(parts: FaultParts): Pick<ClusterParts, "faultOf" |
     RevokeLeases: leaseFault(store, (matchLabels) => pods.list(matchLabels)),
     Policy: policyFault(watched),
     PolicyChurn: policyChurnFault(watched),
+    PoisonEvent: poisonFault({ kafka, instances: watched.instances }),
+    RewindOffsets: rewindFault({ kafka, instances: watched.instances }),
+    RebalanceStorm: rebalanceFault({ kafka }),
     LoadSpike: spikeFault(workload, () => clock.wallMs()),
     RepeatedKey: repeatedKeyFault(workload),
   };

@@ -39,8 +39,8 @@ export function backend({ areProcessesOpen = true, hasPolicies = true } = {}): C
   const pods = new Pods(api, "shop");
   const store = { heal: async () => 0, owners: async () => [] } as never;
   const clock = { wallMs: () => Date.now() };
-  const workload = undefined as never;
-  const further = { workload, endConnections: async () => 3, release: {}, areProcessesOpen, hasPolicies, clock };
+  const none = { workload: undefined as never, kafka: undefined as never };
+  const further = { ...none, endConnections: async () => 3, release: {}, areProcessesOpen, hasPolicies, clock };
   return new ClusterBackend({
     ...clusterFaults({ api, namespace: "shop", pods, store, ...further }),
     pods,

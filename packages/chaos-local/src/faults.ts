@@ -1,6 +1,7 @@
 /** Which action is done how to processes of this machine, and why some are not. */
 import type { Action, ActionType } from "@ordermesh/chaos/action";
 import type { Workload } from "@ordermesh/chaos/backend";
+import { poisonFault, rebalanceFault, rewindFault } from "@ordermesh/chaos/event-faults";
 import type { Fault } from "@ordermesh/chaos/fault";
 import { Growths } from "@ordermesh/chaos/instances";
 import { leaseFault } from "@ordermesh/chaos/lease-faults";
@@ -11,7 +12,6 @@ import type { StoreFaults } from "@ordermesh/chaos/store-faults";
 import type { Clock } from "@ordermesh/mesh/clock";
 import { createLogger } from "@ordermesh/runtime/log";
 import { crashFault } from "./crash-fault.ts";
-import { poisonFault, rebalanceFault, rewindFault } from "./event-faults.ts";
 import type { Network } from "./network.ts";
 import { networkFault } from "./network-faults.ts";
 import type { ProcessParts } from "./process-backend.ts";

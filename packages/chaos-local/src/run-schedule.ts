@@ -42,10 +42,11 @@ export function canBeScheduled({ ports }: ChaosSystem, { spec: { action } }: Exp
   return ports.backend.whyNot(action) === undefined && action.type !== "LoadSpike" && action.type !== "RepeatedKey";
 }
 
-type StepOptions = RunScheduleOptions & { readonly startMs: number };
+/** `startMs`: the beginning of the schedule, by `performance.now()`. */
+export type StepOptions = RunScheduleOptions & { readonly startMs: number };
 
-/** Every round of the fault, then its heal; nothing of it is left when this resolves. */
-async function runStep(
+/** Every round of the fault, then its heal; nothing of it is left when this resolves. @throws Error for a fault that does not go */
+export async function runStep(
   { backend, clock }: ChaosSystem["ports"],
   step: Step,
   { startMs, say, signal }: StepOptions,
@@ -113,7 +114,7 @@ async function healAll(
 }
 
 /** Resolves at the latest after two minutes: what does not come to rest by then is for the invariants to name. */
-async function untilRest({ judge }: ChaosSystem["ports"]): Promise<void> {
+export async function untilRest({ judge }: ChaosSystem["ports"]): Promise<void> {
   const endsMs = performance.now() + REST_TIMEOUT_MS;
   for (;;) {
     const open = await judge.open().catch((error: unknown) => [String(error)]);

@@ -14,6 +14,8 @@ const POLL_MS = 2_000;
 export type UpOptions = {
   readonly kafka: (typeof KAFKA_MODES)[number];
   readonly profile: (typeof PROFILES)[number];
+  /** Whether experiments may be run. */
+  readonly chaos: boolean;
   readonly progress: Progress;
   readonly say: (line: string) => void;
 };
@@ -31,12 +33,13 @@ type Workload = {
 };
 
 /** Resolves with the tag of the image that runs. */
-export async function up({ kafka, profile, progress, say }: UpOptions): Promise<string> {
+export async function up({ kafka, profile, chaos, progress, say }: UpOptions): Promise<string> {
   await ensureCluster(kafka, progress);
+  await kubectl("label", "namespace", NAMESPACE, "--overwrite", `chaos.ordermesh.dev/enabled=${chaos}`);
   const tag = await progress("Building the image", buildImage);
   await progress("Loading the image into the cluster", () => loadImage(tag));
   await progress(`Installing the chart with profile ${profile}, Kafka ${kafka}`, () =>
-    install(tag, profile, ["--set", `kafka.mode=${kafka}`]),
+    install(tag, profile, ["--set", `kafka.mode=${kafka},chaos.enabled=${chaos},chaos.failpoints=${chaos}`]),
   );
   await progress("Waiting until everything is ready", () => untilReady(say));
   await progress("Placing an order and following it until it is shipped", () =>
@@ -114,7 +117,9 @@ export async function loadImage(tag: string): Promise<void> {
   await tool("kind", ["load", "docker-image", `ordermesh:${tag}`, "--name", CLUSTER]);
 }
 
+/** @throws Error when Helm was stopped in the middle of the release, or is in the middle of it */
 export async function install(tag: string, profile: UpOptions["profile"], further: readonly string[]): Promise<void> {
+  await assertIdle();
   const values = profile === "default" ? [] : ["--values", `helm/ordermesh/profiles/${profile}.yaml`];
   await helm(
     "upgrade",
@@ -125,6 +130,18 @@ export async function install(tag: string, profile: UpOptions["profile"], furthe
     "--set-string",
     `image.tag=${tag}`,
     ...further,
+  );
+}
+
+/** Helm itself would only say that another operation is in progress, and not how to end it. */
+async function assertIdle(): Promise<void> {
+  const releases: { name: string; status: string }[] = JSON.parse(await helm("list", "--pending", "-o", "json"));
+  const found = releases.find(({ name }) => name === RELEASE);
+  if (found === undefined) return;
+  const undo = found.status === "pending-install" ? "uninstall" : "rollback";
+  throw new Error(
+    `Helm was stopped in the middle of the release, or is still at it (${found.status}). If nobody runs it now: ` +
+      `helm --kube-context kind-${CLUSTER} --namespace ${NAMESPACE} ${undo} ${RELEASE}`,
   );
 }
 

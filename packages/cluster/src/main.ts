@@ -14,7 +14,8 @@ const HELP = `Usage: node packages/cluster/src/main.ts up|dev|down|status [optio
 
 Options of up and dev:
   --kafka strimzi|embedded    strimzi uses the operator that is there, or installs it (default strimzi)
-  --profile dev|default|ha    how much of everything (default dev)
+  --profile dev|default|ha    how much of everything (default dev; default with --chaos, as experiments want two of a service)
+  --chaos                     runs ChaosExperiments too, and lets services be disturbed by them
 `;
 
 process.exitCode = await main().catch((error: unknown) => {
@@ -28,42 +29,44 @@ async function main(): Promise<number> {
     process.stderr.write(HELP);
     return 2;
   }
-  const { command, kafka, profile } = args;
+  const { command, ...what } = args;
   if (command === "help") {
     process.stdout.write(HELP);
     return 0;
   }
   const makes = command === "up" || command === "dev";
-  const facts = await lookAround(makes && kafka === "strimzi");
+  const facts = await lookAround(makes && what.kafka === "strimzi");
   const problems = problemsOf(facts, command === "dev" ? "dev" : "up");
   if (makes ? problems.length > 0 : !facts.isDockerUp) throw new Error(problems.join("\n"));
   const say = (line: string) => void process.stdout.write(`${line}\n`);
   if (command === "down") await down();
   else if (command === "status") say([await status(), ...URLS].join("\n"));
-  else if (command === "dev") return await dev({ kafka, profile, progress: progressTo(process.stdout), say });
+  else if (command === "dev") return await dev({ ...what, progress: progressTo(process.stdout), say });
   else {
-    const tag = await up({ kafka, profile, progress: progressTo(process.stdout), say });
+    const tag = await up({ ...what, progress: progressTo(process.stdout), say });
     say([`Ordermesh ${tag} runs.`, ...URLS].join("\n"));
   }
   return 0;
 }
 
-function readArgs(): (Pick<UpOptions, "kafka" | "profile"> & { command: string }) | undefined {
+function readArgs(): (Pick<UpOptions, "kafka" | "profile" | "chaos"> & { command: string }) | undefined {
   try {
     const { values, positionals } = parseArgs({
       options: {
         kafka: { type: "string", default: "strimzi" },
-        profile: { type: "string", default: "dev" },
+        profile: { type: "string" },
+        chaos: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
       allowPositionals: true,
     });
     const kafka = KAFKA_MODES.find((mode) => mode === values.kafka);
-    const profile = PROFILES.find((name) => name === values.profile);
+    const wanted = values.profile ?? (values.chaos ? "default" : "dev");
+    const profile = PROFILES.find((name) => name === wanted);
     const [command = ""] = values.help ? ["help"] : positionals;
     if (kafka === undefined || profile === undefined || !["help", "up", "dev", "down", "status"].includes(command))
       return undefined;
-    return { command, kafka, profile };
+    return { command, kafka, profile, chaos: values.chaos };
   } catch {
     return undefined;
   }

@@ -9,9 +9,11 @@ import {
   setHeaderOptions,
   type V1EndpointSlice,
 } from "@kubernetes/client-node";
+import type { Finalized } from "./remove-finalized.ts";
 
 const REQUEST_MS = 10_000;
 const TOPICS = { group: "kafka.strimzi.io", version: "v1", plural: "kafkatopics" };
+const EXPERIMENTS = { group: "chaos.ordermesh.dev", version: "v1alpha1", plural: "chaosexperiments" };
 
 /** What a service that takes calls calls their port. */
 const CALLS_PORT = "grpc";
@@ -59,33 +61,39 @@ export class KubernetesApi {
     return logs;
   }
 
-  /** Names of the KafkaTopics of a release that are still there. */
-  async topics(release: string): Promise<string[]> {
-    const api = this.#config.makeApiClient(CustomObjectsApi);
-    const labelSelector = `app.kubernetes.io/instance=${release}`;
-    const list: { items: { metadata: { name: string } }[] } = await within(
-      api.listNamespacedCustomObject({ ...TOPICS, namespace: this.#namespace, labelSelector }),
-    );
-    return list.items.map(({ metadata }) => metadata.name);
+  /** The KafkaTopics of a release. */
+  topics(release: string): Finalized {
+    return this.#finalized(TOPICS, `app.kubernetes.io/instance=${release}`);
   }
 
-  /** Resolves when the deletion is noted; the topic goes when its finalizers are ended. */
-  async deleteTopic(name: string): Promise<void> {
-    const api = this.#config.makeApiClient(CustomObjectsApi);
-    await within(api.deleteNamespacedCustomObject({ ...TOPICS, namespace: this.#namespace, name })).catch(ignoreGone);
+  /** All ChaosExperiments. */
+  experiments(): Finalized {
+    return this.#finalized(EXPERIMENTS);
   }
 
-  async endFinalizers(name: string): Promise<void> {
+  #finalized(kind: typeof TOPICS, labelSelector?: string): Finalized {
     const api = this.#config.makeApiClient(CustomObjectsApi);
-    const body = { metadata: { finalizers: null } };
+    const all = { ...kind, namespace: this.#namespace };
     const options = setHeaderOptions("Content-Type", PatchStrategy.MergePatch);
-    await within(api.patchNamespacedCustomObject({ ...TOPICS, namespace: this.#namespace, name, body }, options)).catch(
-      ignoreGone,
-    );
+    const body = { metadata: { finalizers: null } };
+    return {
+      names: async () => {
+        const list: { items: { metadata: { name: string } }[] } | undefined = await within(
+          api.listNamespacedCustomObject(labelSelector === undefined ? all : { ...all, labelSelector }),
+        ).catch(ignoreGone);
+        return (list?.items ?? []).map(({ metadata }) => metadata.name); // No list where the kind itself is not there.
+      },
+      remove: async (name) => {
+        await within(api.deleteNamespacedCustomObject({ ...all, name })).catch(ignoreGone);
+      },
+      endFinalizers: async (name) => {
+        await within(api.patchNamespacedCustomObject({ ...all, name, body }, options)).catch(ignoreGone);
+      },
+    };
   }
 }
 
-function ignoreGone(error: unknown): void {
+function ignoreGone(error: unknown): undefined {
   if (!(error instanceof ApiException && error.code === 404)) throw error;
 }
 

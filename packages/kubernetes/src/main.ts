@@ -1,13 +1,16 @@
-/** `remove-topics`, which the chart runs before an uninstall. Exit codes: 0 done, 1 failed, 2 wrong use. */
+/** `clear`, which the chart runs before an uninstall. Exit codes: 0 done, 1 failed, 2 wrong use. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { KubernetesApi } from "./api.ts";
-import { removeTopics } from "./remove-topics.ts";
+import { removeFinalized } from "./remove-finalized.ts";
 
-const GRACE_MS = 60_000;
-const HELP = `Usage: node packages/kubernetes/src/main.ts remove-topics --namespace NAME --release NAME
+const TOPICS_GRACE_MS = 60_000;
+/** Faults are undone before an experiment goes. */
+const EXPERIMENTS_GRACE_MS = 120_000;
+const HELP = `Usage: node packages/kubernetes/src/main.ts clear --namespace NAME --release NAME [--experiments] [--topics]
 
-Deletes the KafkaTopics of a Helm release and waits until they are gone. Runs inside of the cluster.
+Deletes what cannot go once the release is gone, and waits until it is: ChaosExperiments of the namespace, which are healed first, and
+KafkaTopics of the release. Runs inside of the cluster.
 `;
 
 process.exitCode = await main().catch((error: unknown) => {
@@ -18,19 +21,30 @@ process.exitCode = await main().catch((error: unknown) => {
 async function main(): Promise<number> {
   const { values, positionals } = readArgs();
   const { namespace, release } = values;
-  if (values.help || positionals[0] !== "remove-topics" || namespace === "" || release === "") {
+  if (values.help || positionals[0] !== "clear" || namespace === "" || release === "") {
     (values.help ? process.stdout : process.stderr).write(HELP);
     return values.help ? 0 : 2;
   }
   const api = KubernetesApi.inCluster(namespace);
   const say = (line: string) => void process.stdout.write(`${line}\n`);
-  await removeTopics({ api, release, graceMs: GRACE_MS, nowMs: () => performance.now(), sleep, say });
+  const common = { nowMs: () => performance.now(), sleep, say };
+  // Experiments first: an undone fault may need all that runs.
+  if (values.experiments)
+    await removeFinalized({
+      ...common,
+      objects: api.experiments(),
+      what: "experiments",
+      graceMs: EXPERIMENTS_GRACE_MS,
+    });
+  if (values.topics)
+    await removeFinalized({ ...common, objects: api.topics(release), what: "topics", graceMs: TOPICS_GRACE_MS });
   return 0;
 }
 
 function readArgs() {
   const text = { type: "string", default: "" } as const;
-  const options = { namespace: text, release: text, help: { type: "boolean", default: false } } as const;
+  const flag = { type: "boolean", default: false } as const;
+  const options = { namespace: text, release: text, experiments: flag, topics: flag, help: flag } as const;
   try {
     return parseArgs({ options, allowPositionals: true });
   } catch {

@@ -82,7 +82,7 @@ test("a finalizer is ended by a merge patch, as custom resources know no other",
   withServer(
     () => ({ status: 200, body: {} }),
     async (api, seen) => {
-      await api.endFinalizers("orders");
+      await api.topics("shop").endFinalizers("orders");
       assert.deepEqual(seen, [
         {
           line: "PATCH /apis/kafka.strimzi.io/v1/namespaces/ordermesh/kafkatopics/orders",
@@ -90,6 +90,18 @@ test("a finalizer is ended by a merge patch, as custom resources know no other",
           body: '{"metadata":{"finalizers":null}}',
         },
       ]);
+    },
+  ));
+
+test("where a kind is not there, there is nothing of it", () =>
+  withServer(
+    () => ({ status: 404, body: { kind: "Status", message: "the server could not find the requested resource" } }),
+    async (api, seen) => {
+      assert.deepEqual(await api.experiments().names(), []);
+      assert.deepEqual(
+        seen.map(({ line }) => line),
+        ["GET /apis/chaos.ordermesh.dev/v1alpha1/namespaces/ordermesh/chaosexperiments"],
+      );
     },
   ));
 

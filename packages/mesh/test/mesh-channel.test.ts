@@ -1,6 +1,8 @@
 /** grpc-js stubs as others have generated them, over a channel of the mesh: all four kinds of calls. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { type TestContext, test } from "node:test";
+import { promisify } from "node:util";
 import {
   type Client,
   credentials,
@@ -42,6 +44,7 @@ const SERVICE = {
 async function serveStub(t: TestContext, name: string) {
   const server = new Server();
   const seen: Metadata[] = [];
+  const chats: ServerDuplexStream<string, string>[] = [];
   server.addService(SERVICE, {
     ask: (call: ServerUnaryCall<string, string>, reply: sendUnaryData<string>) => {
       seen.push(call.metadata);
@@ -59,7 +62,8 @@ async function serveStub(t: TestContext, name: string) {
       call.end();
     },
     chat: (call: ServerDuplexStream<string, string>) => {
-      call.on("data", (text: string) => call.write(`${text}!`));
+      chats.push(call);
+      call.on("data", (text: string) => call.write(`${name} ${text}`));
       call.on("end", () => call.end());
     },
   });
@@ -69,14 +73,15 @@ async function serveStub(t: TestContext, name: string) {
     ),
   );
   t.after(() => server.forceShutdown());
-  return { server, seen, address: `127.0.0.1:${port}` };
+  return { server, seen, chats, address: `127.0.0.1:${port}` };
 }
 
+type Chat = NodeJS.ReadWriteStream & AsyncIterable<string> & { cancel(): void };
 type Stub = Client & {
   ask(text: string, options: object, callback: (error: ServiceError | null, text?: string) => void): { cancel(): void };
   collect(callback: (error: ServiceError | null, text?: string) => void): NodeJS.WritableStream;
   list(text: string): AsyncIterable<string>;
-  chat(): NodeJS.ReadWriteStream & AsyncIterable<string>;
+  chat(options?: object): Chat;
 };
 
 async function newStub(t: TestContext) {
@@ -115,7 +120,7 @@ test("all four kinds of calls pass, and the load is shared", async (t) => {
     if (said.length === 1) chat.write("bye" as never);
     else chat.end();
   }
-  assert.deepEqual(said, ["hello!", "bye!"]);
+  assert.deepEqual(said, ["one hello", "one bye"]);
 });
 
 test("a call before there is an endpoint waits, and carries its caller and the trace of the call being served", async (t) => {
@@ -177,4 +182,76 @@ test("a server that dies is left out after a few calls", async (t) => {
   const failed = answers.filter((answer) => answer === "failed").length;
   assert.ok(failed <= 5, `${failed} failed`); // Five failures in a row take it out.
   assert.equal(answers.at(-1), "two hi");
+});
+
+/** What has been heard of a chat so far, and the status that ended it. */
+function listen(chat: Chat) {
+  const heard: string[] = [];
+  const ended = Promise.withResolvers<status>();
+  chat.on("data", (text: string) => heard.push(text));
+  chat.on("error", ({ code }: ServiceError) => ended.resolve(code));
+  chat.on("end", () => ended.resolve(status.OK));
+  const say = async (text: string) => {
+    const before = heard.length;
+    chat.write(text as never);
+    while (heard.length === before) await Promise.race([once(chat, "data"), ended.promise]);
+    return heard.at(-1);
+  };
+  return { say, ended: ended.promise };
+}
+
+test("a chat ends at its deadline and when it is cancelled, at the server too", async (t) => {
+  const { stub, add } = await newStub(t);
+  const { address, chats } = await serveStub(t, "one");
+  add("one", address);
+  for (const [expected, options, act] of [
+    [status.DEADLINE_EXCEEDED, { deadline: Date.now() + 300 }, () => undefined],
+    [status.CANCELLED, {}, (chat: Chat) => chat.cancel()],
+  ] as const) {
+    const chat = stub.chat(options);
+    const { say, ended } = listen(chat);
+    assert.equal(await say("hello"), "one hello");
+    const serving = chats.at(-1);
+    const gone = serving?.cancelled === true ? undefined : once(serving as never, "cancelled");
+    act(chat);
+    assert.equal(await ended, expected);
+    await gone;
+  }
+});
+
+test("a chat outlives its server's leaving, new ones begin elsewhere, and the server's drain waits for its end alone", async (t) => {
+  const { stub, ask, add, remove } = await newStub(t);
+  const [one, two] = [await serveStub(t, "one"), await serveStub(t, "two")];
+  add("one", one.address);
+  await ask("hi");
+  const chat = stub.chat();
+  const open = listen(chat);
+  assert.equal(await open.say("hello"), "one hello");
+  add("two", two.address);
+  remove("one");
+  const drained = promisify(one.server.tryShutdown.bind(one.server))();
+  for (let later = 0; later < 5; later += 1) {
+    const next = stub.chat();
+    assert.equal(await listen(next).say("hello"), "two hello");
+    next.cancel();
+  }
+  assert.equal(await open.say("still there?"), "one still there?");
+  chat.end();
+  assert.equal(await open.ended, status.OK);
+  await drained;
+});
+
+test("a server that ends its chats by force does so for them alone", async (t) => {
+  const { stub, ask, add } = await newStub(t);
+  const one = await serveStub(t, "one");
+  add("one", one.address);
+  await ask("hi");
+  const open = listen(stub.chat());
+  await open.say("hello");
+  add("two", (await serveStub(t, "two")).address);
+  one.server.forceShutdown();
+  assert.equal(await open.ended, status.CANCELLED); // As grpc-js resets them, and not as a peer that is lost.
+  await systemClock.sleep(200); // Until the channel has seen the end of its connection.
+  const answers = await Promise.allSettled(Array.from({ length: 40 }, () => ask("hi")));
+  assert.ok(answers.some(({ status: outcome }) => outcome === "fulfilled"));
 });

@@ -6,6 +6,7 @@ import { ClusterBackend } from "@ordermesh/chaos-cluster/cluster-backend";
 import { clusterFaults } from "@ordermesh/chaos-cluster/faults";
 import { instancesOf } from "@ordermesh/chaos-cluster/instances";
 import { Pods } from "@ordermesh/chaos-cluster/pods";
+import { kafkaAccess } from "@ordermesh/events/settings";
 import { connectKube } from "@ordermesh/kubernetes/kube-config";
 import { LeaseElection } from "@ordermesh/kubernetes/lease-election";
 import { ListWatch } from "@ordermesh/kubernetes/list-watch";
@@ -79,7 +80,7 @@ async function act(
 }
 
 function portsOf(context: Context, api: ReturnType<typeof connectKube>, election: LeaseElection) {
-  const { config, clock, lifecycle } = context;
+  const { config, clock, log, lifecycle } = context;
   const { namespace, etcdEndpoints, etcdPrefix, databases } = config;
   const documents = new EtcdDocuments(etcdEndpoints);
   lifecycle.onClose("documents", async () => documents.close());
@@ -95,6 +96,7 @@ function portsOf(context: Context, api: ReturnType<typeof connectKube>, election
         pods,
         store: new StoreFaults(documents, etcdPrefix),
         workload,
+        kafka: { ...kafkaAccess(config), clientId: "chaos", log, clock },
         release,
         endConnections: (service) => endConnections(databases[service] ?? "", context),
         areProcessesOpen: config.faultsInProcesses === "on",

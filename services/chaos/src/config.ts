@@ -1,10 +1,12 @@
 /** The settings of the controller. */
+import { KAFKA_SETTINGS } from "@ordermesh/events/settings";
 import { BASE_SETTINGS } from "@ordermesh/runtime/base-settings";
 import { oneOf, text, url } from "@ordermesh/runtime/config";
 import { parseDatabases } from "./databases.ts";
 
 export const SETTINGS = {
   ...BASE_SETTINGS,
+  ...KAFKA_SETTINGS,
   namespace: text("MESH_NAMESPACE", "Kubernetes namespace whose experiments are run, in which their targets are too"),
   release: text("MESH_RELEASE", "Helm release whose instances are watched, by the label app.kubernetes.io/instance"),
   customersUrl: url("MESH_CUSTOMERS_URL", "where `loadgen --serve` listens, which places the orders", ["http:"]),

@@ -1,12 +1,13 @@
 /** Faults of topics and consumer groups: once in each round, however many processes are targets. */
-import type { Sample } from "@ordermesh/chaos/admin-ports";
-import type { InjectContext } from "@ordermesh/chaos/backend";
-import { actedOn, type Fault } from "@ordermesh/chaos/fault";
-import { Growths, type Instances } from "@ordermesh/chaos/instances";
-import { OncePerRound } from "@ordermesh/chaos/once-per-round";
-import type { TargetStatus } from "@ordermesh/chaos/status";
+
 import { GroupVisitor } from "@ordermesh/events/group-visitor";
 import { KafkaBus, type KafkaOptions } from "@ordermesh/events/kafka";
+import type { Sample } from "./admin-ports.ts";
+import type { InjectContext } from "./backend.ts";
+import { actedOn, type Fault } from "./fault.ts";
+import { Growths, type Instances } from "./instances.ts";
+import { OncePerRound } from "./once-per-round.ts";
+import type { TargetStatus } from "./status.ts";
 
 const DEAD_LETTERS = "messaging_dead_letters_total";
 const DUPLICATES = "inbox_duplicates_total";

@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { removeTopics } from "./remove-topics.ts";
+import { removeFinalized } from "./remove-finalized.ts";
 
 const GRACE_MS = 5_000;
 
-/** A cluster whose operator, where there is one, ends a topic a second after its deletion. */
+/** A cluster whose operator, where there is one, ends an object a second after its deletion. */
 function clusterOf(names: readonly string[], hasOperator: boolean) {
   const left = new Map<string, "there" | "deleted">(names.map((name) => [name, "there"]));
   const ended: string[] = [];
   let nowMs = 0;
-  const api = {
-    topics: async () => [...left.keys()],
-    deleteTopic: async (name: string) => void left.set(name, "deleted"),
+  const objects = {
+    names: async () => [...left.keys()],
+    remove: async (name: string) => void left.set(name, "deleted"),
     endFinalizers: async (name: string) => {
       assert.equal(left.get(name), "deleted");
       left.delete(name);
@@ -23,11 +23,11 @@ function clusterOf(names: readonly string[], hasOperator: boolean) {
     if (hasOperator) for (const [name, state] of left) if (state === "deleted") left.delete(name);
   };
   const run = () =>
-    removeTopics({ api, release: "shop", graceMs: GRACE_MS, nowMs: () => nowMs, sleep, say: () => undefined });
+    removeFinalized({ objects, what: "topics", graceMs: GRACE_MS, nowMs: () => nowMs, sleep, say: () => undefined });
   return { run, left, ended, elapsedMs: () => nowMs };
 }
 
-test("topics are deleted, and their operator ends them", async () => {
+test("objects are deleted, and their operator ends them", async () => {
   const cluster = clusterOf(["orders", "shipments"], true);
   await cluster.run();
   assert.deepEqual([[...cluster.left], cluster.ended], [[], []]);

@@ -1,0 +1,137 @@
+/** `make soak`: random faults for half an hour, orders all the while, judged. Exit codes: 0 nothing wrong, 1 something is, 3 wrong use. */
+import { randomUUID } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import type { Experiment } from "@ordermesh/chaos/backend";
+import { MIN_DURATION_SECONDS, withDuration } from "@ordermesh/chaos/schedule";
+import { readCatalogue } from "@ordermesh/chaos-local/catalogue";
+import { ChaosSystem } from "@ordermesh/chaos-local/chaos-system";
+import { canBeScheduled, runStep, untilRest } from "@ordermesh/chaos-local/run-schedule";
+import { progressTo } from "@ordermesh/local/progress";
+import { SERVICES } from "@ordermesh/local/services";
+import { ROOT, type System } from "@ordermesh/local/system";
+import { seeded } from "@ordermesh/mesh/seeded";
+import { tableOf } from "@ordermesh/meshctl/output";
+import { type Growth, growthOf, residentKib, type Sample } from "./memory.ts";
+
+const MAX_DURATION_SECONDS = 15;
+const MAX_GAP_MS = 10_000;
+const SAMPLE_MS = 10_000;
+const WARM_UP_MS = 180_000;
+/** Growth of a process that is asked for, of its memory in ten minutes. */
+const MAX_GROWTH = 0.01;
+const HELP = `Usage: make soak ARGS="[options]"
+
+Places orders on a system of its own without a pause, with one fault of k8s/chaos after another, waits until nothing is on its way, and
+judges all of it at once. Tells how the memory of each process went.
+
+  --minutes N   for how long (default 30)
+  --rate N      orders a second (default 20)
+  --seed N      decides faults and orders (default 1)
+Exit codes: 0 nothing wrong, 1 an invariant is broken or memory grows by more than ${MAX_GROWTH * 100} % in ten minutes, 3 wrong use.
+`;
+
+type Options = { readonly minutes: number; readonly rate: number; readonly seed: number };
+
+const say = (line: string) => void process.stdout.write(`${line}\n`);
+const abort = new AbortController();
+process.once("SIGINT", () => abort.abort());
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      minutes: { type: "string", default: "30" },
+      rate: { type: "string", default: "20" },
+      seed: { type: "string", default: "1" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  const [minutes, rate, seed] = [Number(values.minutes), Number(values.rate), Number(values.seed)];
+  if (values.help) {
+    say(HELP);
+    return 0;
+  }
+  if (!(minutes > 0) || !(rate > 0) || !Number.isInteger(seed)) {
+    process.stderr.write(HELP);
+    return 3;
+  }
+  const progress = progressTo(process.stdout);
+  const { signal } = abort;
+  const soaked = await ChaosSystem.start({ name: "soak", env: process.env, progress, signal });
+  try {
+    return await soak(soaked, { minutes, rate, seed });
+  } finally {
+    await soaked.stop();
+  }
+}
+
+async function soak(soaked: ChaosSystem, options: Options): Promise<number> {
+  const { workload, judge } = soaked.ports;
+  const run = randomUUID();
+  const samples: Sample[] = [];
+  await workload.start({ name: run, ratePerSecond: options.rate, seed: options.seed });
+  const sampling = setInterval(() => void sample(soaked.system, samples), SAMPLE_MS);
+  const faults = await disturb(soaked, options).finally(() => clearInterval(sampling));
+  await workload.finish(run);
+  await untilRest(soaked.ports);
+  const history = await workload.history(run);
+  if (history === undefined) throw new Error("the customers' record is lost");
+  const verdicts = await judge.judge(history);
+  const growths = growthOf(samples, WARM_UP_MS);
+  say(`\n${tableOf(verdicts.map(({ name, held, examined }) => ({ invariant: name, held, examined })))}`);
+  say(`\n${tableOf(growths.map(rowOf))}`);
+  const broken = verdicts.filter(({ held }) => held === "False");
+  const growing = growths.filter(({ perTenMinutes }) => perTenMinutes > MAX_GROWTH);
+  const placed = history.length;
+  say(
+    `\n${faults} faults in ${options.minutes} minutes at ${options.rate} orders/s, ${placed} orders asked for; ` +
+      `${broken.length} invariants broken; ${growing.length} of ${growths.length} processes grow`,
+  );
+  const file = join(ROOT, ".cache/runs/soak/result.json");
+  writeFileSync(file, `${JSON.stringify({ ...options, faults, placed, verdicts, growths, samples }, null, 1)}\n`);
+  return broken.length + growing.length === 0 ? 0 : 1;
+}
+
+/** One fault after another, in an order that the seed decides. Resolves with how many there were. */
+async function disturb(soaked: ChaosSystem, { minutes, seed }: Options): Promise<number> {
+  const { signal } = abort;
+  const random = seeded(seed);
+  const upTo = (most: number) => Math.floor(random() * (most + 1));
+  const usable = readCatalogue([join(ROOT, "k8s/chaos")]).filter((experiment) => canBeScheduled(soaked, experiment));
+  const beganMs = performance.now();
+  const endsMs = beganMs + minutes * 60_000;
+  let faults = 0;
+  while (performance.now() < endsMs && !signal.aborted) {
+    const chosen = usable[upTo(usable.length - 1)] as Experiment;
+    const seconds = MIN_DURATION_SECONDS + upTo(MAX_DURATION_SECONDS - MIN_DURATION_SECONDS);
+    const experiment = withDuration(chosen, seconds, upTo(1_000_000));
+    const atS = (performance.now() - beganMs) / 1_000;
+    const tell = (line: string) =>
+      say(`${atS.toFixed(0).padStart(5)} s  ${seconds.toString().padStart(2)} s of ${line}`);
+    await runStep(soaked.ports, { experiment, atSeconds: 0 }, { startMs: performance.now(), say: tell, signal });
+    faults += 1;
+    await sleep(upTo(MAX_GAP_MS), undefined, { signal }).catch(() => undefined);
+  }
+  return faults;
+}
+
+async function sample(system: System, samples: Sample[]): Promise<void> {
+  const running = SERVICES.flatMap(({ name: service }) => system.instancesOf(service)).flatMap((name) => {
+    const { pid } = system.process(name);
+    return pid === undefined ? [] : [{ name, pid }];
+  });
+  const found = await residentKib(running.map(({ pid }) => pid));
+  const atMs = performance.now();
+  for (const { name, pid } of running) {
+    const kib = found.get(pid);
+    if (kib !== undefined) samples.push({ name, pid, atMs, kib });
+  }
+}
+
+function rowOf({ name, lives, minutes, meanMib, perTenMinutes }: Growth) {
+  const growth = Number.isNaN(perTenMinutes) ? "not long enough" : `${(perTenMinutes * 100).toFixed(1)} %`;
+  return { process: name, lives, minutes: minutes.toFixed(1), MiB: meanMib.toFixed(0), "in 10 minutes": growth };
+}

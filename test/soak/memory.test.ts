@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { growthOf, residentKib, type Sample } from "./memory.ts";
+
+const WARM_UP_MS = 60_000;
+const STEP_MS = 10_000;
+
+/** A life of so many minutes that begins at so many KiB after its warm-up, in which it had half of that. */
+function life(
+  pid: number,
+  { minutes, fromKib, perTenMinutes }: Record<"minutes" | "fromKib" | "perTenMinutes", number>,
+) {
+  const count = (minutes * 60_000 + WARM_UP_MS) / STEP_MS;
+  return Array.from({ length: count }, (_, index): Sample => {
+    const ageMs = index * STEP_MS;
+    const grown = 1 + (perTenMinutes * (ageMs - WARM_UP_MS)) / 600_000;
+    return {
+      name: "order-1",
+      pid,
+      atMs: pid * 10_000_000 + ageMs,
+      kib: ageMs < WARM_UP_MS ? fromKib / 2 : fromKib * grown,
+    };
+  });
+}
+
+test("memory that stays is no growth, whatever a later life begins with", () => {
+  const samples = [
+    ...life(1, { minutes: 10, fromKib: 100_000, perTenMinutes: 0 }),
+    ...life(2, { minutes: 5, fromKib: 140_000, perTenMinutes: 0 }),
+  ];
+  const [growth] = growthOf(samples, WARM_UP_MS);
+  assert.ok(Math.abs(growth?.perTenMinutes ?? 1) < 1e-9);
+  assert.deepEqual([growth?.lives, Math.round(growth?.minutes ?? 0)], [2, 15]);
+});
+
+test("a leak is seen over short lives, as its share of the mean", () => {
+  const samples = [1, 2, 3].flatMap((pid) => life(pid, { minutes: 5, fromKib: 100_000, perTenMinutes: 0.1 }));
+  const [growth] = growthOf(samples, WARM_UP_MS);
+  assert.ok(Math.abs((growth?.perTenMinutes ?? 0) - 0.1) < 0.01, `${growth?.perTenMinutes}`);
+});
+
+test("of lives that end before they are warm nothing is said", () => {
+  const samples = life(1, { minutes: 5, fromKib: 100_000, perTenMinutes: 0.1 }).slice(0, 3);
+  assert.equal(growthOf(samples, WARM_UP_MS)[0]?.perTenMinutes, Number.NaN);
+});
+
+test("the operating system tells of this process, and not of one that is none", async () => {
+  const found = await residentKib([process.pid, 999_999_999]);
+  assert.deepEqual([...found.keys()], [process.pid]);
+  assert.ok((found.get(process.pid) ?? 0) > 10_000);
+});
