@@ -1,19 +1,20 @@
 /** `make bench-mesh`: the mesh, everything on, against bare grpc-js in the same run, as ratios. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Authority } from "@ordermesh/local/certificates";
+import { type Group, plotOf } from "./plot.ts";
 
-const HELP = `Usage: make bench-mesh ARGS="[--rounds 3] [--seconds 3] [--tls] [--short] [--others]"
+const HELP = `Usage: make bench-mesh ARGS="[--rounds 3] [--seconds 3] [--tls] [--short] [--others] [--plot FILE]"
 
 Calls echo servers (286 bytes each way) with bare grpc-js and its round_robin, with the mesh over grpc-js channels and with the
 mesh over its own connection, in turn (--others: with nice-grpc and connect-node too), and prints medians and ratios as markdown: 64 calls at a time, one at a time, one server
-of three 20 times slower, and one of three frozen. --tls: mutual TLS for all of them. --short: the first two only.
+of three 20 times slower, and one of three frozen. --tls: mutual TLS for all of them. --short: the first two only. --plot: the ratios as an SVG too.
 `;
 
 type Kind = "bare" | "nice-grpc" | "connect-node" | "grpc-js" | "http2";
@@ -25,6 +26,12 @@ const NAMES: Readonly<Record<Kind, string>> = {
   http2: "mesh over http2",
 };
 type Result = { calls: number; failures: number; tookS: number; cpuUs: number; p50Ms: number; p99Ms: number };
+type Server = { readonly child: ChildProcess; readonly address: string };
+type Measured = {
+  readonly scenario: Scenario;
+  readonly servers: readonly Server[];
+  readonly results: Readonly<Record<Kind, Result[]>>;
+};
 type Scenario = { title: string; delaysMs: number[]; wide: number; isOneFrozen?: boolean };
 
 const SCENARIOS: readonly Scenario[] = [
@@ -43,6 +50,7 @@ const { values } = parseArgs({
     tls: { type: "boolean", default: false },
     short: { type: "boolean", default: false },
     others: { type: "boolean", default: false },
+    plot: { type: "string" },
     help: { type: "boolean" },
   },
 });
@@ -56,8 +64,14 @@ else {
     `${cpus().length} cores, Node ${process.versions.node}, ${security}, median of ${values.rounds} rounds\n`,
   );
   if (values.tls) process.env.BENCH_CERTIFICATES = await certify();
-  for (const scenario of values.short ? SCENARIOS.slice(0, 2) : SCENARIOS)
-    await measure(scenario, Number(values.rounds), values.seconds);
+  const scenarios = values.short ? SCENARIOS.slice(0, 2) : SCENARIOS;
+  const measured = await measure(scenarios, Number(values.rounds), values.seconds);
+  for (const { scenario, results } of measured) print(scenario.title, results);
+  if (values.plot !== undefined)
+    writeFileSync(
+      values.plot,
+      plotOf(measured.map(groupOf), "Clients against bare grpc-js: CPU of a call, calls answered"),
+    );
 }
 
 /** Resolves with the folder that holds a folder for each service; servers and clients inherit it. */
@@ -68,20 +82,29 @@ async function certify(): Promise<string> {
   return join(dir, "certificates");
 }
 
-async function measure(scenario: Scenario, rounds: number, seconds: string): Promise<void> {
-  const servers = await Promise.all(scenario.delaysMs.map(startServer));
-  const addresses = servers.map(({ address }) => address).join(",");
-  const results = Object.fromEntries(kinds.map((kind) => [kind, []])) as unknown as Record<Kind, Result[]>;
+/** Round by round through all scenarios, so that what is compared was measured within the same minute; a line of progress for each. */
+async function measure(scenarios: readonly Scenario[], rounds: number, seconds: string): Promise<Measured[]> {
+  const measured = await Promise.all(
+    scenarios.map(async (scenario): Promise<Measured> => {
+      const servers = await Promise.all(scenario.delaysMs.map(startServer));
+      const results = Object.fromEntries(kinds.map((kind) => [kind, []])) as unknown as Measured["results"];
+      return { scenario, servers, results };
+    }),
+  );
   try {
-    for (let round = 0; round < rounds; round += 1)
-      for (const kind of kinds) results[kind].push(await runClient(kind, addresses, scenario, seconds, servers));
+    for (let round = 1; round <= rounds; round += 1)
+      for (const { scenario, servers, results } of measured) {
+        process.stderr.write(`round ${round} of ${rounds}: ${scenario.title}\n`);
+        const addresses = servers.map(({ address }) => address).join(",");
+        for (const kind of kinds) results[kind].push(await runClient(kind, addresses, scenario, seconds, servers));
+      }
   } finally {
-    for (const { child } of servers) child.kill("SIGKILL");
+    for (const { servers } of measured) for (const { child } of servers) child.kill("SIGKILL");
   }
-  print(scenario.title, results);
+  return measured;
 }
 
-async function startServer(delayMs: number): Promise<{ child: ChildProcess; address: string }> {
+async function startServer(delayMs: number): Promise<Server> {
   const child = spawn(process.execPath, [script("server.ts"), String(delayMs)], {
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -93,7 +116,7 @@ async function runClient(
   addresses: string,
   { wide, isOneFrozen }: Scenario,
   seconds: string,
-  servers: readonly { child: ChildProcess }[],
+  servers: readonly Server[],
 ): Promise<Result> {
   const args = [script("client.ts"), kind, addresses, String(wide), seconds];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
@@ -111,9 +134,19 @@ async function firstLine(child: ChildProcess): Promise<string> {
   return line;
 }
 
-function print(title: string, results: Record<Kind, Result[]>): void {
-  const of = (kind: Kind, value: (result: Result) => number) => median(results[kind].map(value));
-  const perSecond = ({ calls, failures, tookS }: Result) => (calls - failures) / tookS;
+function groupOf({ scenario, results }: Measured): Group {
+  const ratio = (kind: Kind, value: (result: Result) => number) =>
+    medianOf(results[kind], value) / medianOf(results.bare, value);
+  const bars = kinds.map((kind) => ({
+    client: NAMES[kind],
+    cpu: ratio(kind, ({ cpuUs }) => cpuUs),
+    answered: ratio(kind, perSecond),
+  }));
+  return { title: scenario.title, bars };
+}
+
+function print(title: string, results: Measured["results"]): void {
+  const of = (kind: Kind, value: (result: Result) => number) => medianOf(results[kind], value);
   process.stdout.write(
     `\n**${title}**\n\n| client | CPU µs a call | × | answered/s | × | p50 ms | p99 ms | failed |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n`,
   );
@@ -132,8 +165,12 @@ function print(title: string, results: Record<Kind, Result[]>): void {
   }
 }
 
-function median(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? 0;
+function perSecond({ calls, failures, tookS }: Result): number {
+  return (calls - failures) / tookS;
+}
+
+function medianOf(results: readonly Result[], value: (result: Result) => number): number {
+  return results.map(value).toSorted((a, b) => a - b)[results.length >> 1] ?? 0;
 }
 
 function script(name: string): string {

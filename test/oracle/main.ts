@@ -23,8 +23,8 @@ bug breaks. Then runs the same experiments on a clean system: none may be Failed
   --seed N     of the first run of each experiment (default 1)
   --help       this text
 
-Exit codes: 0 every bug found and every clean run Passed, 1 a bug missed or a clean system blamed, 2 a clean run Inconclusive,
-3 wrong use. The results are kept under .cache/runs/oracle/ (results.json, junit.xml), logs beside it.
+Exit codes: 0 every bug found and every clean run Passed, 1 a bug missed or a clean system blamed, 2 a clean run Inconclusive or a system that
+does not start, 3 wrong use. The results are kept under .cache/runs/oracle/ (results.json, junit.xml), logs beside it.
 `;
 const MAX_CLEAN = 1_000;
 
@@ -43,7 +43,11 @@ if (values.help) process.stdout.write(HELP);
 else if (problem !== undefined) {
   process.stderr.write(`${problem}\n\n${HELP}`);
   process.exitCode = 3;
-} else process.exitCode = await ask(wanted.flatMap((name) => bugOf(name) ?? []));
+} else
+  process.exitCode = await ask(wanted.flatMap((name) => bugOf(name) ?? [])).catch((error: unknown) => {
+    process.stderr.write(`The oracle could not be asked further: ${error instanceof Error ? error.message : error}\n`);
+    return 2;
+  });
 
 function whatIsWrong(): string | undefined {
   const unknown = wanted.find((name) => bugOf(name) === undefined);
