@@ -214,11 +214,14 @@ export async function withConnection<T>(
   }
 }
 
-/** True when the database could not be reached or is starting or stopping, so that trying again makes sense. */
+/**
+ * True when the database could not be reached, is starting or stopping, or ended a connection that was idle in its transaction
+ * for too long, or when our pool has ended: trying again makes sense, here or at another instance.
+ */
 export function isConnectionTrouble(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  if (error instanceof pg.DatabaseError) return /^(08|53|57P)/.test(error.code ?? "");
-  return "code" in error || /terminated|timeout|not queryable|connection error/i.test(error.message);
+  if (error instanceof pg.DatabaseError) return /^(08|53|57P|25P)/.test(error.code ?? "");
+  return "code" in error || /terminated|timeout|not queryable|connection error|after calling end/i.test(error.message);
 }
 
 /** True when the server is there, and the role or the database is not: whoever makes them may come later. */

@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 import { openDatabase, skipWithoutPostgres as skip, testLog } from "@ordermesh/local/under-test";
 import { systemClock } from "@ordermesh/mesh/clock";
 import { migrate } from "../src/migrate.ts";
-import { constraintOf, type Db, sql } from "../src/postgres.ts";
+import { constraintOf, Db, sql } from "../src/postgres.ts";
 
 const ONE = sql("one", "SELECT 1 AS one");
 const KILL_OTHERS = sql(
@@ -97,6 +97,21 @@ test("a connection that breaks between two statements fails the transaction and 
   });
   await assert.rejects(broken, { kind: "unavailable", reason: "DATABASE_UNAVAILABLE" });
   assert.equal((await db.query(ONE)).length, 1);
+});
+
+test("a connection that the server ends as its transaction did nothing, and a pool that has ended, are unavailable", {
+  skip,
+}, async (t) => {
+  const { url, metrics } = await openDatabase(t, migrations());
+  const db = new Db({ url, poolSize: 1, log: testLog, metrics, clock: systemClock, random: Math.random });
+  const idle = db.transaction(async (tx) => {
+    await tx.query(sql("hurry", "SET LOCAL idle_in_transaction_session_timeout = '50ms'"));
+    await systemClock.sleep(500);
+    await tx.query(ONE);
+  });
+  await assert.rejects(idle, { kind: "unavailable", reason: "DATABASE_UNAVAILABLE" });
+  await db.close();
+  await assert.rejects(db.query(ONE), { kind: "unavailable", reason: "DATABASE_UNAVAILABLE" });
 });
 
 test("two transactions in each other's way are a conflict, not a bug", { skip }, async (t) => {
