@@ -1,4 +1,4 @@
-/** Processes die, fail or wait at a named point of their code, as they were asked to on their admin ports. */
+/** Processes die, fail or wait at a named point of their code, as they were asked to on their admin ports; so many times in all. */
 import type { ActionOf } from "@ordermesh/chaos/action";
 import { jsonOf, put } from "@ordermesh/chaos/admin-ports";
 import type { InjectContext } from "@ordermesh/chaos/backend";
@@ -13,7 +13,7 @@ const KILLED = 137;
 /** How often the containers had been started again when the target was chosen. */
 type Undo = { readonly restarts: number };
 /** What is known of a process that was armed. */
-type Armed = { readonly restarts: number; readonly passed: number };
+type Armed = { readonly restarts: number; readonly passed: number; readonly times: number; readonly isOver?: boolean };
 
 export function crashPoint(pods: Pods): Fault<Pod> {
   /** By target. A process that was started anew arms once more than it would have. */
@@ -23,8 +23,18 @@ export function crashPoint(pods: Pods): Fault<Pod> {
   async function arm(pod: Pod, point: ActionOf<"CrashPoint">, left: number): Promise<void> {
     if (pod.adminUrl === undefined || left < 1 || armed.get(pod.uid)?.restarts === pod.restarts) return;
     const passed = (await jsonOf<Record<string, number>>(pod.adminUrl, PATH))?.[point.point] ?? 0;
-    await put(pod.adminUrl, PATH, failpointOf(point, point.effect === "kill" ? 1 : left));
-    armed.set(pod.uid, { restarts: pod.restarts, passed });
+    const times = point.effect === "kill" ? 1 : left;
+    await put(pod.adminUrl, PATH, failpointOf(point, times));
+    armed.set(pod.uid, { restarts: pod.restarts, passed, times });
+  }
+
+  /** Nothing is left to do when it has acted as often as it was asked to, here or in another pod. */
+  async function armFor(pod: Pod, point: ActionOf<"CrashPoint">, left: number): Promise<void> {
+    if (left > 0) return await arm(pod, point, left);
+    const own = armed.get(pod.uid);
+    if (pod.adminUrl === undefined || own === undefined || own.isOver || own.restarts !== pod.restarts) return;
+    await put(pod.adminUrl, PATH, "");
+    armed.set(pod.uid, { ...own, isOver: true });
   }
 
   /** How often the point has acted in the pod's process. */
@@ -32,7 +42,7 @@ export function crashPoint(pods: Pods): Fault<Pod> {
     if (point.effect === "kill") return pod.exitCodes.includes(KILLED) ? pod.restarts - undoOf(target).restarts : 0;
     const before = armed.get(pod.uid);
     const passed = (await jsonOf<Record<string, number>>(pod.adminUrl ?? "", PATH))?.[point.point] ?? 0;
-    return before === undefined ? 0 : Math.min(point.times, passed - before.passed);
+    return before === undefined ? 0 : Math.min(before.times, passed - before.passed);
   }
 
   return {
@@ -54,17 +64,18 @@ export function crashPoint(pods: Pods): Fault<Pod> {
     },
     evidence: async (targets, context) => {
       const point = pointOf(context);
-      let observed = 0;
+      const there: Pod[] = [];
+      let acted = 0;
       for (const target of targets) {
         const pod = await pods.find(target, context);
         if (pod === undefined) continue;
-        const acts = await actsOf(target, pod, point);
-        observed += Math.max(0, Math.min(acts, point.times));
-        // A process that is just being started again is asked by the next look.
-        if (target.state === "Injected") await arm(pod, point, point.times - acts).catch(() => undefined);
+        acted += Math.max(0, await actsOf(target, pod, point));
+        if (target.state === "Injected") there.push(pod);
       }
-      const expected = targets.length * point.times;
-      return { expected, observed, detail: `${point.point} acted ${observed} times (${point.effect})` };
+      // A process that is just being started again is asked by the next look.
+      for (const pod of there) await armFor(pod, point, point.times - acted).catch(() => undefined);
+      const detail = `${point.point} acted ${acted} times (${point.effect})`;
+      return { expected: targets.length === 0 ? 0 : point.times, observed: Math.min(point.times, acted), detail };
     },
   };
 }

@@ -1,4 +1,4 @@
-/** Processes die, fail or hang at a named place of their code, so many times; armed again when a process was started anew. */
+/** Processes die, fail or hang at a named place of their code, so many times in all; armed again when a process was started anew. */
 import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { put } from "@ordermesh/chaos/admin-ports";
 import { failpointOf } from "@ordermesh/chaos/crash-spec";
@@ -22,12 +22,19 @@ export function crashFault(processes: Processes): Fault {
   const armed = new Map<string, Armed>();
   const acts = (name: string, { point, logFrom }: Armed) =>
     count(processes.process({ name }).spec.logFile, logFrom, `{"failpoint":"${point}",`);
+  const allActs = () => [...armed].reduce((sum, [name, own]) => sum + acts(name, own), 0);
   const armAgain = async (name: string, own: Armed) => {
     const { pid } = processes.process({ name });
-    const left = own.times - acts(name, own);
-    if (pid === undefined || pid === own.pid || left <= 0) return;
+    const left = own.times - allActs();
+    if (left <= 0) return await disarm(name, own);
+    if (pid === undefined || pid === own.pid) return;
     await put(processes.system.adminUrl(name), PATH, own.specOf(left));
     own.pid = pid;
+  };
+  /** It has acted as often as it was asked to, here or in another process. */
+  const disarm = async (name: string, own: Armed) => {
+    clearInterval(own.timer);
+    if (own.pid === processes.process({ name }).pid) await put(processes.system.adminUrl(name), PATH, "");
   };
   return {
     inject: async ({ name }, { spec: { action } }) => {
@@ -41,8 +48,8 @@ export function crashFault(processes: Processes): Fault {
         pid: undefined,
         timer: undefined,
       };
-      await armAgain(name, own);
       armed.set(name, own);
+      await armAgain(name, own);
       // A process that is starting does not listen yet: the next look arms it.
       own.timer = setInterval(() => void armAgain(name, own).catch(() => undefined), LOOK_EVERY_MS);
     },
@@ -53,11 +60,12 @@ export function crashFault(processes: Processes): Fault {
     isHealed: ({ name }) => processes.isReady(name), // `heal` fails until the process has taken it.
     evidence: async (targets, { spec: { action } }) => {
       const times = action.type === "CrashPoint" ? action.crashPoint.times : 1;
-      const observed = actedOn(targets).reduce((sum, { name }) => {
+      const acted = actedOn(targets).reduce((sum, { name }) => {
         const own = armed.get(name);
         return own === undefined ? sum : sum + acts(name, own);
       }, 0);
-      return { expected: targets.length * times, observed, detail: `the point acted ${observed} times` };
+      const observed = Math.min(times, acted);
+      return { expected: targets.length === 0 ? 0 : times, observed, detail: `the point acted ${acted} times` };
     },
     forget: () => {
       for (const { timer } of armed.values()) clearInterval(timer);

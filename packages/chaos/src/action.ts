@@ -28,7 +28,7 @@ export const ACTIONS = {
     .strictObject({
       point: z.string().regex(/^[a-zA-Z.]{1,64}$/, "must be a crash point's name"),
       effect: z.enum(["kill", "error", "sleep"]),
-      times,
+      times: times.describe("How often it acts, at all targets together"),
     })
     .describe("Targets die, fail or hang at a named place of their code"),
   MeshFault: z
