@@ -28,7 +28,13 @@ export function within(tx: Tx): Database {
   const refuse = () => {
     throw new Error("there is a transaction already");
   };
-  return { query: (...given) => tx.query(...given), notify: () => undefined, transaction: refuse, listen: refuse };
+  return {
+    query: (...given) => tx.query(...given),
+    waiting: 0,
+    notify: () => undefined,
+    transaction: refuse,
+    listen: refuse,
+  };
 }
 
 const EVENT_COMMANDS: readonly Draw[] = [

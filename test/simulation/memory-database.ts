@@ -85,6 +85,8 @@ export class MemoryDatabase implements Database {
   readonly #owner: SimulatedProcess;
   readonly #scheduler: Scheduler;
   readonly #network: Network;
+  /** There is always a connection. */
+  readonly waiting = 0;
 
   constructor(server: MemoryServer, owner: SimulatedProcess, scheduler: Scheduler, network: Network) {
     this.#server = server;

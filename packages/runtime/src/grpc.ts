@@ -18,7 +18,7 @@ import { type AnyMethod, methodPath } from "@ordermesh/mesh/service-definition";
 import type { RecordSpan } from "@ordermesh/mesh/span";
 import { statusName, toStatus } from "@ordermesh/mesh/status";
 import type { GrpcService, Handler } from "./grpc-service.ts";
-import { guardHttp2, SERVER_LIMITS, type ServerLimits } from "./http2-guard.ts";
+import { boundResets, guardHttp2, SERVER_LIMITS, type ServerLimits } from "./http2-guard.ts";
 import { type Listener, PlainListener } from "./listener.ts";
 import type { Logger } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
@@ -77,6 +77,7 @@ export class GrpcServer {
     this.#dependencies = dependencies;
     const { identity, metrics, clock } = dependencies;
     const limits = { ...SERVER_LIMITS, ...dependencies.limits };
+    boundResets(this.server);
     this.#listener =
       identity === undefined
         ? new PlainListener(this.server, metrics, limits.connections)
@@ -186,7 +187,7 @@ export class GrpcServer {
       isLate = true;
       abort.abort();
     };
-    const timer = remainingMs <= MAX_TIMER_MS ? setTimeout(giveUp, remainingMs) : undefined;
+    const timer = remainingMs <= MAX_TIMER_MS ? setTimeout(giveUp, Math.max(0, remainingMs)) : undefined;
     const context = this.#contextOf(call, startedMs + remainingMs, abort.signal);
     call.on("cancelled", () => abort.abort());
     if (maxMs === Number.POSITIVE_INFINITY) this.#streams.add(abort);

@@ -35,6 +35,11 @@ export const SERVER_LIMITS: ServerLimits = {
 
 /** Pings and changes of settings of one connection; estimators of bandwidth ping in bursts, so more than keepalive needs. */
 const CONTROL_FRAMES = { perSecond: 100, burst: 1_000 };
+/**
+ * Calls of one connection that their caller gives up. Callers give up by the hundred each second when a server is slow, and
+ * nghttp2 by itself would end the connection at 33 a second, and with it the calls that go well.
+ */
+const RESETS = { streamResetRate: 1_000, streamResetBurst: 4_000 };
 /** What grpc-js can hold: it computes deadlines in 32 bits. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 const MS_BY_UNIT: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
@@ -46,6 +51,12 @@ const { NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_INTERNAL_ERROR, NGHTTP2_PROTOCOL_ERRO
 
 type Dispatch = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, raw: string[]) => void;
 type Kind = "unary" | "server-stream" | "other";
+
+/** Has to be called before `server` has its HTTP/2 server, which is made with these options. */
+export function boundResets(server: Server): void {
+  const { commonServerOptions } = server as unknown as { readonly commonServerOptions: object };
+  Object.assign(commonServerOptions, RESETS);
+}
 
 /** Has to be called once `server` has its HTTP/2 server, which a connection injector makes. */
 export function guardHttp2(server: Server, clock: Clock, limits: ServerLimits, kindOf: (path: string) => Kind): void {

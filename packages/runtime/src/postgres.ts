@@ -24,6 +24,8 @@ export type Tx = {
 
 /** What code that keeps its state in PostgreSQL needs of it. */
 export type Database = Tx & {
+  /** Statements and transactions that wait for a connection. */
+  readonly waiting: number;
   /** Commits when `work` resolves and rolls back when it rejects. Nothing but statements belongs inside. */
   transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
   /**
@@ -78,6 +80,10 @@ export class Db implements Database {
     });
     // Without a listener an idle connection that breaks would end the process.
     this.#pool.on("error", () => options.metrics.dbErrors.inc({ error_type: "idle_connection" }));
+  }
+
+  get waiting(): number {
+    return this.#pool.waitingCount;
   }
 
   query<Row>(statement: Statement, ...values: unknown[]): Promise<Row[]> {

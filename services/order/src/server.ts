@@ -16,6 +16,8 @@ import type { OrderWatch } from "./watch.ts";
 
 /** Sagas at the same time; more are refused before they are accepted. */
 const MAX_RUNNING = 500;
+/** Statements that wait for a connection to the database: what comes after so many could not be answered in time. */
+const MAX_WAITING = 64;
 /** Share of a call's time that is kept back to answer "still pending" before the caller gives up; more than a busy machine takes for it. */
 const ANSWER_MARGIN_SHARE = 0.1;
 const MIN_ANSWER_MARGIN_MS = 100;
@@ -56,7 +58,7 @@ export function orderService(dependencies: Dependencies): GrpcService {
     {
       async placeOrder(request, call) {
         validateOrder(request);
-        if (Math.max(placing, runner.running) >= MAX_RUNNING)
+        if (Math.max(placing, runner.running) >= MAX_RUNNING || store.waiting >= MAX_WAITING)
           throw new MeshError("exhausted", "TOO_MANY_ORDERS", "too many orders at once; try again soon");
         placing += 1;
         try {
@@ -164,7 +166,7 @@ async function accept(
   }
 }
 
-/** The order as soon as it is decided, or as it is when the deadline nears. */
+/** The order as soon as it is decided, or as it was known when the deadline nears: nobody has the time then to ask a busy database. */
 async function untilDecided(
   row: OrderRow,
   call: CallContext,
@@ -175,7 +177,13 @@ async function untilDecided(
   const isEnough = ({ state }: OrderRow) => stepOf(state) === undefined;
   let latest = row;
   const until = { signal: call.signal, timeoutMs: Math.max(0, answerAtMs - clock.nowMs()), isEnough };
-  for await (const current of watch.follow(row.order_id, read, until)) latest = current;
+  const follow = async () => {
+    for await (const current of watch.follow(row.order_id, read, until)) latest = current;
+  };
+  const enough = new AbortController();
+  const timeout = clock.sleep(until.timeoutMs, AbortSignal.any([call.signal, enough.signal]));
+  await Promise.race([follow(), timeout]);
+  enough.abort();
   return latest;
 }
 

@@ -158,6 +158,11 @@ export class OrderStore {
     this.#leaseMs = leaseMs;
   }
 
+  /** Statements, of whatever kind, that wait for a connection. */
+  get waiting(): number {
+    return this.#db.waiting;
+  }
+
   /** Takes the order, or gives the one that was taken under the key before, with that one's hash. */
   async accept(order: NewOrder): Promise<{ row: OrderRow; hash: Buffer; isNew: boolean }> {
     const { orderId, customerId, key, hash, email, shipTo, lines, totalMinor, currency, paymentToken, traceparent } =

@@ -198,6 +198,25 @@ test("shortly before its deadline a call answers that the order is pending, and 
   assert.equal(partners.captures, 1);
 });
 
+test("a busy database holds up no answer, and what it could not answer in time is refused at once", {
+  skip,
+}, async (t) => {
+  const { orders, partners, db } = await start(t);
+  const gate = new Gate();
+  partners.after.charge = () => gate.wait();
+  const placing = orders.placeOrder(request("k1"), { timeoutMs: 3_000 });
+  await gate.reached;
+  const nap = { name: "test_nap", text: "SELECT pg_sleep(4)" };
+  const naps = Array.from({ length: 8 + 64 }, () => db.query(nap).catch(() => undefined));
+  const { order } = await placing;
+  assert.equal(order?.status, OrderStatus.ORDER_STATUS_PENDING);
+  await Promise.all(naps);
+  const more = Array.from({ length: 8 + 64 }, () => db.query(nap).catch(() => undefined));
+  await assert.rejects(orders.placeOrder(request("k2")), { kind: "exhausted", reason: "TOO_MANY_ORDERS" });
+  gate.open();
+  await Promise.all(more);
+});
+
 test("an order whose caller hangs up goes on, and the key finds it", { skip }, async (t) => {
   const { orders, partners } = await start(t, { recovers: false });
   const gate = new Gate();
