@@ -80,6 +80,12 @@ test("every profile with every Kafka is valid for kubeconform", { skip: skip || 
       });
 });
 
+test("a tag that is longer than a label may be, as a digest is, makes labels that may be", { skip }, () => {
+  for (const { kind, metadata } of render(...STRIMZI, "--set-string", `image.tag=${"0f".repeat(31)}-a`))
+    for (const value of Object.values((metadata.labels ?? {}) as Record<string, string>))
+      assert.match(value, /^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$/, `${kind} ${metadata.name}`);
+});
+
 test("rights in the cluster are these and no others", { skip }, () => {
   const roles = render(...STRIMZI).filter(({ kind }) => /Role$/.test(kind));
   assert.deepEqual(

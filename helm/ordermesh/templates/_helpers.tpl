@@ -23,7 +23,7 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- define "ordermesh.labels" -}}
 {{- $root := index . 0 -}}
 {{ include "ordermesh.selector" . }}
-app.kubernetes.io/version: {{ last (prepend (slice . 2) $root.Values.image.tag) | quote }}
+app.kubernetes.io/version: {{ last (prepend (slice . 2) $root.Values.image.tag) | trunc 63 | trimAll "._-" | quote }}
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ $root.Chart.Name }}-{{ $root.Chart.Version }}
 {{- end }}
