@@ -44,6 +44,8 @@ FROM runtime AS dev
 USER 0:0
 RUN chown -R 1000:1000 proto packages services
 USER 1000:1000
+# Skaffold copies with the container's tar, which would make a new file in a changed one's place: Node watches the old one, and saw only the first change.
+ENV TAR_OPTIONS=--overwrite
 ENTRYPOINT ["node", "--watch", "--watch-preserve-output"]
 
 FROM runtime
