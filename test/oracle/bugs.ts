@@ -106,7 +106,7 @@ export const BUGS: readonly Bug[] = [
     what: "order keeps every fault rule it has ever seen",
     entries: planted("order", "unleased-faults"),
     experiment: "payment-away-under-load",
-    named: ["ConfigConverged", "SagaTerminal"],
+    named: ["ConfigConverged", "SagaTerminal", "answers"],
   },
   {
     name: "ready-always",
