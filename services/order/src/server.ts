@@ -17,7 +17,7 @@ import type { OrderWatch } from "./watch.ts";
 /** Sagas at the same time; more are refused before they are accepted. */
 const MAX_RUNNING = 500;
 /** Statements that wait for a connection to the database: what comes after so many could not be answered in time. */
-const MAX_WAITING = 64;
+const MAX_WAITING = 256;
 /** Share of a call's time that is kept back to answer "still pending" before the caller gives up; more than a busy machine takes for it. */
 const ANSWER_MARGIN_SHARE = 0.1;
 const MIN_ANSWER_MARGIN_MS = 100;

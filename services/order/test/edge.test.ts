@@ -207,11 +207,11 @@ test("a busy database holds up no answer, and what it could not answer in time i
   const placing = orders.placeOrder(request("k1"), { timeoutMs: 3_000 });
   await gate.reached;
   const nap = { name: "test_nap", text: "SELECT pg_sleep(4)" };
-  const naps = Array.from({ length: 8 + 64 }, () => db.query(nap).catch(() => undefined));
+  const naps = Array.from({ length: 8 + 256 }, () => db.query(nap).catch(() => undefined));
   const { order } = await placing;
   assert.equal(order?.status, OrderStatus.ORDER_STATUS_PENDING);
   await Promise.all(naps);
-  const more = Array.from({ length: 8 + 64 }, () => db.query(nap).catch(() => undefined));
+  const more = Array.from({ length: 8 + 256 }, () => db.query(nap).catch(() => undefined));
   await assert.rejects(orders.placeOrder(request("k2")), { kind: "exhausted", reason: "TOO_MANY_ORDERS" });
   gate.open();
   await Promise.all(more);
