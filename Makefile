@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN := node_modules/.bin
 NODE := $(BIN)/node
 LOCAL := $(NODE) packages/local/src/main.ts
-FAST := '{packages,services}/*/src/**/*.test.ts' 'test/tidy/*.test.ts' test/chaos-api/documents.test.ts test/oracle/*.test.ts test/soak/*.test.ts
+FAST := '{packages,services}/*/src/**/*.test.ts' 'test/tidy/*.test.ts' test/chaos-api/documents.test.ts test/oracle/*.test.ts test/soak/*.test.ts test/endurance/*.test.ts
 REAL := '{packages,services}/*/test/**/*.test.ts' 'test/e2e/*.test.ts' 'test/simulation/*.test.ts'
 # Each takes the machine for a whole system of its own: beside the others they would take the time that these promise to keep.
 WHOLE := test/chaos/*.test.ts
@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export NODE_COMPILE_CACHE := $(CURDIR)/.cache/node-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help install start reset doctor up dev chart chaos chaos-cluster chaos-api e2e status down demo crash outage oracle soak rolling start-order simulate check lint types fast test gen fmt verify bench bench-mesh bench-overload bench-simulation clean
+.PHONY: help install start reset doctor up dev chart chaos chaos-cluster chaos-api e2e status down demo crash outage oracle soak endurance rolling start-order simulate check lint types fast test gen fmt verify bench bench-mesh bench-overload bench-simulation clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,8 @@ oracle: node_modules ## Planted bugs, each found by an experiment, and clean run
 	@$(NODE) test/oracle/main.ts $(ARGS)
 soak: node_modules ## Random faults for half an hour under load, judged: ARGS="--minutes 30 --seed 1"
 	@$(NODE) test/soak/main.ts $(ARGS)
+endurance: node_modules ## Orders on the cluster for half an hour, and what each container took: ARGS="--minutes 30 --rate 20"
+	@$(NODE) test/endurance/main.ts $(ARGS)
 chaos-cluster: node_modules ## The experiments on the cluster, judged: ARGS="kill-payment.yaml --context kind-ordermesh"
 	@$(NODE) test/chaos-cluster/main.ts $(ARGS)
 chaos-api: node_modules ## What a real API server makes of experiments: CHAOS_API_CONTEXT=kind-ordermesh

@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { ROOT } from "@ordermesh/cluster/tools";
+import { toMib } from "../cluster/quantity.ts";
 import {
   CHAOS,
   CHART,
@@ -197,14 +198,12 @@ test("the memory of profile dev sums up to 2.5 GiB at most, Kafka and its operat
   skip,
 }, (t) => {
   const resources = render(...(PROFILES.dev ?? []), ...STRIMZI);
-  const mebibytes = (quantity: string) =>
-    quantity.endsWith("Gi") ? 1024 * Number.parseInt(quantity, 10) : Number.parseInt(quantity, 10);
   const pods = podsOf(resources).filter(({ name }) => !/test|topics|uninstall/.test(name));
-  const own = pods.reduce((sum, { pod }) => sum + mebibytes(pod.containers[0].resources.requests.memory), 0);
+  const own = pods.reduce((sum, { pod }) => sum + toMib(pod.containers[0].resources.requests.memory), 0);
   const pool = resources.find(({ kind }) => kind === "KafkaNodePool")?.spec;
   const { topicOperator, userOperator } = resources.find(({ kind }) => kind === "Kafka")?.spec.entityOperator ?? {};
   const kafka = [pool, topicOperator, userOperator].reduce(
-    (sum, { resources: { requests } }) => sum + mebibytes(requests.memory),
+    (sum, { resources: { requests } }) => sum + toMib(requests.memory),
     0,
   );
   t.diagnostic(`${own} MiB of ours and ${kafka} MiB of Kafka`);

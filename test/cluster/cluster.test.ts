@@ -54,12 +54,7 @@ test("a service with Kafka may do what it needs and no more, and has no other's 
 
 test("every query of the dashboards has an answer, and no alert fires", async (t) => {
   const { panels } = JSON.parse(readFileSync(join(ROOT, "helm/ordermesh/files/dashboards/ordermesh.json"), "utf8"));
-  await judged(
-    40,
-    15,
-    async () => undefined,
-    (line) => t.diagnostic(line),
-  );
+  await judged({ seed: 40, seconds: 15, say: (line) => t.diagnostic(line) }, async () => undefined);
   await withPrometheus(async (query) => {
     const empty: string[] = [];
     for (const { title, targets } of panels) if ((await query(targets[0].expr)).length === 0) empty.push(title);
@@ -100,7 +95,7 @@ test("an endpoint without a pod is counted by the auditor, and forgotten with it
 });
 
 test("an image that is nowhere is said in a sentence, and the old one goes on serving", async () => {
-  await install("no-such-tag", "dev", ["--reuse-values"]);
+  await install("no-such-tag", "default", ["--reuse-values"]);
   try {
     await assert.rejects(
       untilReady(() => undefined),

@@ -9,7 +9,7 @@ export const URL_OF_SHOP = "http://127.0.0.1:8080";
 const WITH_DATABASE = ["inventory", "notification", "order", "payment", "shipping"] as const;
 const SETTLE_MS = 2_000;
 /** Orders a second while something is done to the system. A machine of two cores, which is the whole cluster, needs less. */
-export const RATE = Number(process.env.CLUSTER_ORDERS_PER_S ?? 20);
+const RATE = Number(process.env.CLUSTER_ORDERS_PER_S ?? 20);
 
 type Pod = {
   readonly metadata: {
@@ -17,7 +17,12 @@ type Pod = {
     readonly labels: Readonly<Record<string, string>>;
     readonly deletionTimestamp?: string;
   };
-  readonly spec: unknown;
+  readonly spec: {
+    readonly containers: readonly {
+      readonly name: string;
+      readonly resources: Readonly<Record<"requests" | "limits", { readonly memory: string }>>;
+    }[];
+  };
   readonly status: {
     readonly phase: string;
     readonly containerStatuses?: readonly {
@@ -60,19 +65,26 @@ export async function runIn(service: string, script: string, dir = "/app/package
   );
 }
 
-/** Orders at `RATE` while `disturb` works, judged when all is at rest. */
+type Load = {
+  readonly seed: number;
+  readonly seconds: number;
+  /** Orders a second; `RATE` if not given. */
+  readonly rate?: number;
+  readonly say: (line: string) => void;
+  readonly progress?: (line: string) => void;
+};
+
+/** Orders while `disturb` works, judged when all is at rest. */
 export async function judged(
-  seed: number,
-  seconds: number,
+  { seed, seconds, rate = RATE, say, progress = () => undefined }: Load,
   disturb: () => Promise<void>,
-  say: (line: string) => void,
 ): Promise<DemoResult> {
   const dir = join(ROOT, ".cache", "runs", `cluster-${seed}`);
   mkdirSync(dir, { recursive: true });
   const [port = 0] = await freePorts(1);
   const stop = forward(`service/${RELEASE}-postgres`, port, 5432);
   try {
-    const options = { orders: seconds * RATE, rate: RATE, seed, kills: [], dir, say, progress: () => undefined };
+    const options = { orders: Math.round(seconds * rate), rate, seed, kills: [], dir, say, progress };
     const target = { url: URL_OF_SHOP, databases: await databases(port), system: undefined, mesh: undefined };
     const run = runDemo(target, options);
     await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));

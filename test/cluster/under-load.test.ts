@@ -48,17 +48,12 @@ function assertUnseen(result: DemoResult): void {
 
 test("an upgrade to another image all at once and the way back lose no order, and on enough cores no customer sees them", async (t) => {
   const tag = await nextImage();
-  const result = await judged(
-    41,
-    2 * LOAD_S,
-    async () => {
-      await install(tag, "dev", ["--reuse-values"]);
-      await untilReady(() => undefined);
-      await helm("rollback", RELEASE);
-      await untilReady(() => undefined);
-    },
-    (line) => t.diagnostic(line),
-  );
+  const result = await judged({ seed: 41, seconds: 2 * LOAD_S, say: (line) => t.diagnostic(line) }, async () => {
+    await install(tag, "default", ["--reuse-values"]);
+    await untilReady(() => undefined);
+    await helm("rollback", RELEASE);
+    await untilReady(() => undefined);
+  });
   report(t, result);
   if (availableParallelism() < CORES_FOR_AN_UPGRADE) assertKept(result);
   else assertUnseen(result);
@@ -70,7 +65,7 @@ test("an upgrade of one service after the other and the way back are seen by no 
   const steps = async () => {
     for (const service of SERVICES) {
       const own = ["--set-string", `services.${service}.tag=${tag}`];
-      await install(before, "dev", ["--reuse-values", ...own, ...HISTORY]);
+      await install(before, "default", ["--reuse-values", ...own, ...HISTORY]);
       await untilReady(() => undefined);
     }
     for (let revision = first + SERVICES.length - 1; revision >= first; revision -= 1) {
@@ -78,7 +73,7 @@ test("an upgrade of one service after the other and the way back are seen by no 
       await untilReady(() => undefined);
     }
   };
-  const result = await judged(44, 5 * LOAD_S, steps, (line) => t.diagnostic(line));
+  const result = await judged({ seed: 44, seconds: 5 * LOAD_S, say: (line) => t.diagnostic(line) }, steps);
   report(t, result);
   assertUnseen(result);
 });
@@ -91,7 +86,7 @@ test("a rollout restart of one service after the other is seen by no customer", 
       await kubectl("rollout", "status", name, "--timeout", "2m");
     }
   };
-  const result = await judged(42, 2 * LOAD_S, restart, (line) => t.diagnostic(line));
+  const result = await judged({ seed: 42, seconds: 2 * LOAD_S, say: (line) => t.diagnostic(line) }, restart);
   report(t, result);
   assertUnseen(result);
 });
@@ -105,7 +100,7 @@ test("each stateful part's pod is deleted under load: no order is lost, no card 
     }
     await untilReady(() => undefined);
   };
-  const result = await judged(43, LOAD_S, lose, (line) => t.diagnostic(line));
+  const result = await judged({ seed: 43, seconds: LOAD_S, say: (line) => t.diagnostic(line) }, lose);
   report(t, result);
   assertKept(result);
   assert.deepEqual(await restarts(), []);

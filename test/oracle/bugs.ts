@@ -7,6 +7,8 @@ export type Bug = {
   readonly entries: Readonly<Record<string, string>>;
   /** Further environment of services, by service. */
   readonly envOf?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** After the start, when the bug shows there already and the experiment would find no steady state. */
+  readonly settleMs?: number;
   /** A file of k8s/chaos, without its ending. */
   readonly experiment: string;
   /** Invariants or checks of which the verdict must name one at least. */
@@ -112,6 +114,7 @@ export const BUGS: readonly Bug[] = [
     name: "ready-always",
     what: "order registers and calls itself ready before it can serve",
     entries: planted("order", "ready-always"),
+    settleMs: 5_000,
     experiment: "stop-order-gracefully",
     named: ["success"],
   },

@@ -1,6 +1,7 @@
 /** `make oracle`: is the oracle right? Exit codes: 0 it is, 1 it is not, 2 it could not tell, 3 wrong use. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import type { Experiment } from "@ordermesh/chaos/backend";
 import { readCatalogue } from "@ordermesh/chaos-local/catalogue";
@@ -89,10 +90,15 @@ function run(
   bug: Bug | undefined,
   onResult: (result: Result) => void = () => undefined,
 ): Promise<Result[]> {
-  const { entries = {}, envOf = {} } = bug ?? {};
+  const { entries = {}, envOf = {}, settleMs = 0 } = bug ?? {};
   const name = bug === undefined ? "oracle-clean" : `oracle-${bug.name}`;
   const out = process.stdout;
-  const start = () => ChaosSystem.start({ name, env: process.env, entries, envOf, progress: progressTo(out), signal });
+  const progress = progressTo(out);
+  const start = async () => {
+    const system = await ChaosSystem.start({ name, env: process.env, entries, envOf, progress, signal });
+    await sleep(settleMs, undefined, { signal }).catch(() => undefined);
+    return system;
+  };
   if (bug !== undefined) out.write(`\n${bug.name}: ${bug.what}\n`);
   return runAll(experiments, { start, signal, say: (line) => void out.write(`  ${line}\n`), onResult });
 }

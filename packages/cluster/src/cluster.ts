@@ -8,6 +8,8 @@ import { CLUSTER, helm, kubectl, NAMESPACE, RELEASE, ROOT, STRIMZI, tool } from 
 
 export const KAFKA_MODES = ["strimzi", "embedded"] as const;
 export const PROFILES = ["dev", "default", "ha"] as const;
+/** k8s/kind.yaml leads port 8080 of this machine to it, whatever the profile. */
+const SHOP_NODE_PORT = 30080;
 const READY_MS = 6 * 60_000;
 const POLL_MS = 2_000;
 
@@ -39,7 +41,10 @@ export async function up({ kafka, profile, chaos, progress, say }: UpOptions): P
   const tag = await progress("Building the image", buildImage);
   await progress("Loading the image into the cluster", () => loadImage(tag));
   await progress(`Installing the chart with profile ${profile}, Kafka ${kafka}`, () =>
-    install(tag, profile, ["--set", `kafka.mode=${kafka},chaos.enabled=${chaos},chaos.failpoints=${chaos}`]),
+    install(tag, profile, [
+      "--set",
+      `kafka.mode=${kafka},chaos.enabled=${chaos},chaos.failpoints=${chaos},storefront.type=NodePort,storefront.nodePort=${SHOP_NODE_PORT}`,
+    ]),
   );
   await progress("Waiting until everything is ready", () => untilReady(say));
   await progress("Placing an order and following it until it is shipped", () =>
@@ -117,7 +122,10 @@ export async function loadImage(tag: string): Promise<void> {
   await tool("kind", ["load", "docker-image", `ordermesh:${tag}`, "--name", CLUSTER]);
 }
 
-/** @throws Error when Helm was stopped in the middle of the release, or is in the middle of it */
+/**
+ * With `--reuse-values` in `further` and profile default all stays as it was but the image.
+ * @throws Error when Helm was stopped in the middle of the release, or is in the middle of it
+ */
 export async function install(tag: string, profile: UpOptions["profile"], further: readonly string[]): Promise<void> {
   await assertIdle();
   const values = profile === "default" ? [] : ["--values", `helm/ordermesh/profiles/${profile}.yaml`];
