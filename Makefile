@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN := node_modules/.bin
 NODE := $(BIN)/node
 LOCAL := $(NODE) packages/local/src/main.ts
-FAST := '{packages,services}/*/src/**/*.test.ts' 'test/tidy/*.test.ts' test/chaos-api/documents.test.ts test/oracle/*.test.ts test/soak/*.test.ts test/endurance/*.test.ts
+FAST := '{packages,services}/*/src/**/*.test.ts' 'test/tidy/*.test.ts' test/chaos-api/documents.test.ts test/chaos-cluster/*.test.ts test/oracle/*.test.ts test/soak/*.test.ts test/endurance/*.test.ts
 REAL := '{packages,services}/*/test/**/*.test.ts' 'test/e2e/*.test.ts' 'test/simulation/*.test.ts'
 # Each takes the machine for a whole system of its own: beside the others they would take the time that these promise to keep.
 WHOLE := test/chaos/*.test.ts
@@ -42,7 +42,7 @@ soak: node_modules ## Random faults for half an hour under load, judged: ARGS="-
 	@$(NODE) test/soak/main.ts $(ARGS)
 endurance: node_modules ## Orders on the cluster for half an hour, and what each container took: ARGS="--minutes 30 --rate 20"
 	@$(NODE) test/endurance/main.ts $(ARGS)
-chaos-cluster: node_modules ## The experiments on the cluster, judged: ARGS="kill-payment.yaml --context kind-ordermesh"
+chaos-cluster: node_modules ## The experiments on the cluster, judged: ARGS="--shard 1/2", or files
 	@$(NODE) test/chaos-cluster/main.ts $(ARGS)
 chaos-api: node_modules ## What a real API server makes of experiments: CHAOS_API_CONTEXT=kind-ordermesh
 	$(NODE) --test test/chaos-api/*.test.ts

@@ -12,6 +12,7 @@ import { connectKube } from "@ordermesh/kubernetes/kube-config";
 import { type Row, tableOf } from "@ordermesh/meshctl/output";
 import { parse } from "yaml";
 import { runOn } from "./follow.ts";
+import { shardOf } from "./shard.ts";
 
 const CATALOGUE = join(ROOT, "k8s/chaos");
 const BACKEND_LABEL = "chaos.ordermesh.dev/backend";
@@ -26,6 +27,7 @@ cluster when none is named.
   --context NAME     of the kubeconfig (default kind-ordermesh)
   --namespace NAME   (default ${NAMESPACE})
   --minutes N        begins no further one after so long (default ${BUDGET_MINUTES})
+  --shard I/N        only the I-th of N parts; all parts together are all experiments
   --junit FILE       (default .cache/chaos-cluster/junit.xml)
 Exit codes: 0 all Passed, 1 one Failed, 2 one Inconclusive or left out, 3 wrong use or no cluster.
 `;
@@ -41,6 +43,7 @@ const options = {
   context: { type: "string", default: "kind-ordermesh" },
   namespace: { type: "string", default: NAMESPACE },
   minutes: { type: "string", default: BUDGET_MINUTES },
+  shard: { type: "string", default: "1/1" },
   junit: { type: "string", default: join(ROOT, ".cache/chaos-cluster/junit.xml") },
   help: { type: "boolean", default: false },
 } as const;
@@ -57,7 +60,7 @@ async function main(): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  const documents = readDocuments(positionals);
+  const documents = shardOf(readDocuments(positionals), values.shard);
   const api = connectKube(values.context);
   const endsMs = performance.now() + Number(values.minutes) * 60_000;
   const results: Result[] = [];

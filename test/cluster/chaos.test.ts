@@ -17,6 +17,10 @@ import { installed } from "./harness.ts";
 const END_MS = 300_000;
 const POLL_MS = 250;
 const CONTROLLER = `app.kubernetes.io/component=chaos,app.kubernetes.io/instance=${RELEASE}`;
+/** What kill-payment asks for. */
+const KILLS = 3;
+/** Longer than a lease lives, and less than the kubelet's patience with a process that does not answer. */
+const TAKEOVER_MS = 25_000;
 /** One of each kind of trace: a rule in etcd, a label on pods, a process that is told to stand still. */
 const FILES = ["abort-payment", "partition-payment-etcd", "freeze-payment"];
 const PHASES: readonly Phase[] = ["Baseline", "Running", "Healing", "Recovering", "Judging"];
@@ -54,6 +58,20 @@ async function until(name: string, isWanted: (status: ExperimentStatus) => boole
 }
 
 const isOver = ({ completionTime }: ExperimentStatus) => completionTime !== undefined;
+
+/** The pod of the controller that leads. */
+function holder(): Promise<string> {
+  return kubectl("get", "lease", "ordermesh-chaos", "-o", "jsonpath={.spec.holderIdentity}");
+}
+
+/** To the process of a pod with one container, on the pod's node. */
+async function signalPod(pod: string, signal: "STOP" | "CONT"): Promise<void> {
+  const node = await kubectl("get", "pod", pod, "-o", "jsonpath={.spec.nodeName}");
+  const crictl = (...args: readonly string[]) => tool("docker", ["exec", node, "crictl", ...args]);
+  const id = await crictl("ps", "--label", `io.kubernetes.pod.name=${pod}`, "--quiet");
+  const pid = await crictl("inspect", "--output", "go-template", "--template", "{{.info.pid}}", id);
+  await tool("docker", ["exec", node, "kill", `-${signal}`, pid]);
+}
 
 async function remove(name: string): Promise<void> {
   await kubectl("delete", "cx", name, "--ignore-not-found", "--timeout=120s");
@@ -133,6 +151,40 @@ test("the safety lever ends what runs and refuses what is new", { skip }, async 
   const refused = await until("levered", isOver);
   assert.deepEqual([refused.verdict, refused.targets], ["Inconclusive", []]);
   await remove("levered");
+});
+
+test("a leader that stands still is followed by the other controller, and does nothing twice when it wakes", {
+  skip,
+}, async (t) => {
+  const controllers = (count: number) => kubectl("scale", `deployment/${RELEASE}-chaos`, `--replicas=${count}`);
+  const payments = async () =>
+    (await kubectl("get", "pods", "-l", "app.kubernetes.io/component=payment", "-o", "name")).split("\n");
+  await controllers(2);
+  t.after(() => controllers(1));
+  await kubectl("rollout", "status", `deployment/${RELEASE}-chaos`, "--timeout", "2m");
+  await remove("followed");
+  const before = await payments();
+  await make("kill-payment", "followed", { durationSeconds: 60, deadlineSeconds: 300 });
+  await until("followed", ({ targets }) => targets.some(({ state }) => state === "Injected"));
+  const leader = await holder();
+  await signalPod(leader, "STOP");
+  const startedMs = performance.now();
+  const endsMs = startedMs + TAKEOVER_MS;
+  while ((await holder()) === leader && performance.now() < endsMs) await sleep(POLL_MS);
+  t.diagnostic(`another one leads after ${((performance.now() - startedMs) / 1_000).toFixed(1)} s`);
+  await signalPod(leader, "CONT");
+  assert.notEqual(await holder(), leader);
+  const seen = new Set(await payments());
+  const { verdict, reason, message, targets } = await until("followed", (now) => {
+    void payments().then((names) => names.map((name) => seen.add(name)));
+    return isOver(now);
+  });
+  t.diagnostic(`${verdict} ${reason}: ${message}`);
+  const made = [...seen].filter((name) => !before.includes(name)).length;
+  assert.deepEqual([targets.length, made], [KILLS, KILLS], "pods that were killed, and pods that came for them");
+  assert.equal(new Set(targets.map(({ uid }) => uid)).size, KILLS);
+  assert.deepEqual(await leftovers(), []);
+  await remove("followed");
 });
 
 test("an uninstall in the middle of an experiment heals first, and nothing is stuck", { skip }, async (t) => {

@@ -1,5 +1,5 @@
 /** Processes die, fail or wait at a named point of their code, as they were asked to on their admin ports; so many times in all. */
-import type { ActionOf } from "@ordermesh/chaos/action";
+import { type ActionOf, parametersOf } from "@ordermesh/chaos/action";
 import { jsonOf, put } from "@ordermesh/chaos/admin-ports";
 import type { InjectContext } from "@ordermesh/chaos/backend";
 import { failpointOf } from "@ordermesh/chaos/crash-spec";
@@ -80,9 +80,8 @@ export function crashPoint(pods: Pods): Fault<Pod> {
   };
 }
 
-function pointOf({ spec: { action } }: InjectContext): ActionOf<"CrashPoint"> {
-  if (action.type !== "CrashPoint") throw new RangeError(`${action.type} is no CrashPoint`);
-  return action.crashPoint;
+function pointOf({ spec }: InjectContext): ActionOf<"CrashPoint"> {
+  return parametersOf(spec.action, "CrashPoint");
 }
 
 function undoOf({ undo }: TargetStatus): Undo {

@@ -3,6 +3,7 @@
  * only ever allow. That holds for new connections; those that are open are broken by the process itself, where it may be asked to.
  */
 
+import { parametersOf } from "@ordermesh/chaos/action";
 import { put, type Sample } from "@ordermesh/chaos/admin-ports";
 import type { InjectContext } from "@ordermesh/chaos/backend";
 import type { Fault } from "@ordermesh/chaos/fault";
@@ -79,7 +80,6 @@ async function breakOpen(pod: Pod | undefined, peer: string): Promise<void> {
   await put(pod.adminUrl, "/debug/connections", JSON.stringify({ ports: PORTS[peer] })).catch(() => undefined);
 }
 
-function peerOf({ spec: { action } }: InjectContext): string {
-  if (action.type !== "Partition") throw new RangeError(`${action.type} is no Partition`);
-  return action.partition.peer;
+function peerOf({ spec }: InjectContext): string {
+  return parametersOf(spec.action, "Partition").peer;
 }

@@ -1,4 +1,5 @@
 /** Pods are deleted, each by its uid: the one that took its place is another one. */
+import { parametersOf } from "@ordermesh/chaos/action";
 import type { InjectContext } from "@ordermesh/chaos/backend";
 import { actedOn, type Fault } from "@ordermesh/chaos/fault";
 import type { TargetStatus } from "@ordermesh/chaos/status";
@@ -11,9 +12,8 @@ export function podKill(pods: Pods): Fault {
   const listOf = ({ spec }: InjectContext) => pods.list(spec.target.selector.matchLabels);
   return {
     planUndo: (_target, _context, found) => JSON.stringify({ ready: readyIn(found) } satisfies Undo),
-    inject: async (target, { spec: { action } }) => {
-      if (action.type !== "PodKill") throw new RangeError(`${action.type} is no PodKill`);
-      await pods.remove(target, action.podKill.gracePeriodSeconds);
+    inject: async (target, { spec }) => {
+      await pods.remove(target, parametersOf(spec.action, "PodKill").gracePeriodSeconds);
     },
     heal: async () => undefined, // Its controller makes a new one.
     isHealed: async (target, context) => {

@@ -1,5 +1,6 @@
 /** Processes die, fail or hang at a named place of their code, so many times in all; armed again when a process was started anew. */
 import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { parametersOf } from "@ordermesh/chaos/action";
 import { put } from "@ordermesh/chaos/admin-ports";
 import { failpointOf } from "@ordermesh/chaos/crash-spec";
 import { actedOn, type Fault } from "@ordermesh/chaos/fault";
@@ -33,13 +34,12 @@ export function crashFault(processes: Processes): Fault {
   };
   /** It has acted as often as it was asked to, here or in another process. */
   const disarm = async (name: string, own: Armed) => {
-    clearInterval(own.timer);
     if (own.pid === processes.process({ name }).pid) await put(processes.system.adminUrl(name), PATH, "");
+    clearInterval(own.timer); // Not before: one that fails is tried again by the next look.
   };
   return {
-    inject: async ({ name }, { spec: { action } }) => {
-      if (action.type !== "CrashPoint") throw new RangeError(`${action.type} is no CrashPoint`);
-      const { crashPoint } = action;
+    inject: async ({ name }, { spec }) => {
+      const crashPoint = parametersOf(spec.action, "CrashPoint");
       const own: Armed = {
         point: crashPoint.point,
         logFrom: statSync(processes.process({ name }).spec.logFile).size,
@@ -58,8 +58,8 @@ export function crashFault(processes: Processes): Fault {
       await put(processes.system.adminUrl(name), PATH, "");
     },
     isHealed: ({ name }) => processes.isReady(name), // `heal` fails until the process has taken it.
-    evidence: async (targets, { spec: { action } }) => {
-      const times = action.type === "CrashPoint" ? action.crashPoint.times : 1;
+    evidence: async (targets, { spec }) => {
+      const { times } = parametersOf(spec.action, "CrashPoint");
       const acted = actedOn(targets).reduce((sum, { name }) => {
         const own = armed.get(name);
         return own === undefined ? sum : sum + acts(name, own);

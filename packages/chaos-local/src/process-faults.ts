@@ -1,5 +1,6 @@
 /** Faults that signals make: processes are killed, stopped, frozen and starved. They are our children and end with us. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { parametersOf } from "@ordermesh/chaos/action";
 import { actedOn, type Fault } from "@ordermesh/chaos/fault";
 import type { TargetStatus } from "@ordermesh/chaos/status";
 import type { Processes } from "./processes.ts";
@@ -17,11 +18,10 @@ export function killFault(processes: Processes): Fault {
   const isReplaced = async (target: TargetStatus) =>
     !processes.isSame(target) && processes.isGone(target) && (await processes.isReady(target.name));
   return {
-    inject: async (target, { spec: { action } }) => {
-      if (action.type !== "PodKill") throw new RangeError(`${action.type} is no PodKill`);
+    inject: async (target, { spec }) => {
+      const { gracePeriodSeconds } = parametersOf(spec.action, "PodKill");
       if (!processes.isSame(target)) return;
       const process = processes.process(target);
-      const { gracePeriodSeconds } = action.podKill;
       if (gracePeriodSeconds > 0) {
         void process.stop(gracePeriodSeconds * 1_000).then(() => process.start());
         return;
@@ -91,10 +91,9 @@ export function starveFault(processes: Processes): Fault {
     processes.process({ name }).thaw();
   };
   return {
-    inject: async ({ name }, { spec: { action } }) => {
-      if (action.type !== "Starve") throw new RangeError(`${action.type} is no Starve`);
+    inject: async ({ name }, { spec }) => {
+      const { cpuPercent } = parametersOf(spec.action, "Starve");
       if (starving.has(name)) return;
-      const { cpuPercent } = action.starve;
       const turn = () => {
         processes.process({ name }).thaw();
         setTimeout(

@@ -112,6 +112,12 @@ export type Action = {
 
 export const ACTION_TYPES = Object.keys(ACTIONS) as [ActionType, ...ActionType[]];
 
+/** What the action of a type says. @throws RangeError for one of another type: a fault was wired to what is not its own */
+export function parametersOf<T extends ActionType>(action: Action, type: T): ActionOf<T> {
+  if (action.type !== type) throw new RangeError(`${action.type} is no ${type}`);
+  return (action as unknown as Record<string, ActionOf<T>>)[memberOf(type)] as ActionOf<T>;
+}
+
 /** `podKill` for `PodKill`. */
 export function memberOf<T extends ActionType>(type: T): Uncapitalize<T> {
   return (type.charAt(0).toLowerCase() + type.slice(1)) as Uncapitalize<T>;

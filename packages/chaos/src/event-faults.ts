@@ -2,6 +2,7 @@
 
 import { GroupVisitor } from "@ordermesh/events/group-visitor";
 import { KafkaBus, type KafkaOptions } from "@ordermesh/events/kafka";
+import { parametersOf } from "./action.ts";
 import type { Sample } from "./admin-ports.ts";
 import type { InjectContext } from "./backend.ts";
 import { actedOn, type Fault } from "./fault.ts";
@@ -18,10 +19,7 @@ type Options = { readonly kafka: KafkaOptions; readonly instances: Instances };
 
 /** Records that are no events come on a topic; whoever consumes it must set each of them aside. */
 export function poisonFault({ kafka, instances }: Options): Fault {
-  const actionOf = ({ spec: { action } }: InjectContext) => {
-    if (action.type !== "PoisonEvent") throw new RangeError(`${action.type} is no PoisonEvent`);
-    return action.poisonEvent;
-  };
+  const actionOf = ({ spec }: InjectContext) => parametersOf(spec.action, "PoisonEvent");
   const seen = new Grown(instances, DEAD_LETTERS, (context) => actionOf(context).topic);
   const published = new OncePerRound<void>();
   return {
@@ -50,10 +48,7 @@ export function poisonFault({ kafka, instances }: Options): Fault {
 
 /** A group is taken back: the inbox must know every record that comes again. */
 export function rewindFault({ kafka, instances }: Options): Fault {
-  const actionOf = ({ spec: { action } }: InjectContext) => {
-    if (action.type !== "RewindOffsets") throw new RangeError(`${action.type} is no RewindOffsets`);
-    return action.rewindOffsets;
-  };
+  const actionOf = ({ spec }: InjectContext) => parametersOf(spec.action, "RewindOffsets");
   const seen = new Grown(instances, DUPLICATES, (context) => actionOf(context).topic);
   const rewound = new OncePerRound<number>();
   return {
@@ -88,9 +83,8 @@ export function rebalanceFault({ kafka }: Pick<Options, "kafka">): Fault {
   const visits = new OncePerRound<number>();
   const leaving = new Set<Promise<void>>();
   return {
-    inject: async ({ round }, { experiment, spec: { action } }) => {
-      if (action.type !== "RebalanceStorm") throw new RangeError(`${action.type} is no RebalanceStorm`);
-      const { group, topic } = action.rebalanceStorm;
+    inject: async ({ round }, { experiment, spec }) => {
+      const { group, topic } = parametersOf(spec.action, "RebalanceStorm");
       await visits.do(experiment.uid, round, async () => {
         const visitor = await GroupVisitor.join(kafka, group);
         const left = leaveLater(visitor).finally(() => leaving.delete(left));

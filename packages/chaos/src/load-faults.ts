@@ -1,4 +1,5 @@
 /** Faults that customers make: too many orders, and one order many times. */
+import { parametersOf } from "./action.ts";
 import type { InjectContext, Workload } from "./backend.ts";
 import type { Fault } from "./fault.ts";
 
@@ -7,10 +8,7 @@ const WINDOW_MS = 3_000;
 
 /** Orders come more often than the experiment's rate, by the factor. */
 export function spikeFault(workload: Workload, nowMs: () => number): Fault {
-  const factorOf = ({ spec: { action } }: InjectContext) => {
-    if (action.type !== "LoadSpike") throw new RangeError(`${action.type} is no LoadSpike`);
-    return action.loadSpike.factor;
-  };
+  const factorOf = ({ spec }: InjectContext) => parametersOf(spec.action, "LoadSpike").factor;
   return {
     inject: async (_target, context) => {
       const { ratePerSecond } = context.spec.workload;
@@ -34,20 +32,20 @@ export function spikeFault(workload: Workload, nowMs: () => number): Fault {
 
 /** One further order is sent many times at once under one key, once in an experiment. */
 export function repeatedKeyFault(workload: Workload): Fault {
+  const requestsOf = ({ spec }: InjectContext) => parametersOf(spec.action, "RepeatedKey").requests;
   const answered = new Map<string, Promise<number>>();
   return {
-    inject: async (_target, { experiment: { uid }, spec: { action } }) => {
-      if (action.type !== "RepeatedKey") throw new RangeError(`${action.type} is no RepeatedKey`);
-      const asked = answered.get(uid) ?? workload.repeat(uid, action.repeatedKey.requests);
+    inject: async (_target, context) => {
+      const { uid } = context.experiment;
+      const asked = answered.get(uid) ?? workload.repeat(uid, requestsOf(context));
       answered.set(uid, asked);
       await asked;
     },
     heal: async () => undefined,
     isHealed: async () => true,
-    evidence: async (_targets, { experiment: { uid }, spec: { action } }) => {
-      const expected = action.type === "RepeatedKey" ? action.repeatedKey.requests : 0;
-      const observed = (await answered.get(uid)) ?? 0;
-      return { expected, observed, detail: `${observed} requests under one key were answered` };
+    evidence: async (_targets, context) => {
+      const observed = (await answered.get(context.experiment.uid)) ?? 0;
+      return { expected: requestsOf(context), observed, detail: `${observed} requests under one key were answered` };
     },
     forget: (uid) => void answered.delete(uid),
   };

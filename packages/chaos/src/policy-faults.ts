@@ -1,5 +1,6 @@
 /** Traffic policies that are replaced, or written again and again; what was there before is kept in etcd beside them. */
 import { parsePolicy } from "@ordermesh/mesh/policy";
+import { parametersOf } from "./action.ts";
 import { jsonOf, samplesOf } from "./admin-ports.ts";
 import type { InjectContext } from "./backend.ts";
 import type { Fault } from "./fault.ts";
@@ -34,12 +35,16 @@ export function policyFault({ store, instances: find, growths }: Parts): Fault {
     ...undone(store),
     watch: async (context) => void (await rejections(context, await find())),
     inject: async (_target, { experiment, spec }) => {
-      await store.putPolicy(experiment.uid, serviceOf(spec.target.selector.matchLabels), policyOf(spec).document);
+      await store.putPolicy(
+        experiment.uid,
+        serviceOf(spec.target.selector.matchLabels),
+        parametersOf(spec.action, "Policy").document,
+      );
     },
     evidence: async (_targets, context) => {
       const instances = await find();
       const growth = await rejections(context, instances);
-      const { document, expect } = policyOf(context.spec);
+      const { document, expect } = parametersOf(context.spec.action, "Policy");
       const service = serviceOf(context.spec.target.selector.matchLabels);
       const seen = await Promise.all(
         instances.map(async ({ name, adminUrl }) =>
@@ -52,11 +57,6 @@ export function policyFault({ store, instances: find, growths }: Parts): Fault {
     },
     forget: (uid) => growths.forget(uid),
   };
-}
-
-function policyOf({ action }: InjectContext["spec"]) {
-  if (action.type !== "Policy") throw new RangeError(`${action.type} is no Policy`);
-  return action.policy;
 }
 
 async function applies(adminUrl: string, service: string, document: string): Promise<boolean> {
@@ -77,7 +77,7 @@ export function policyChurnFault({ store, instances: find }: Omit<Parts, "growth
   return {
     ...undone(store),
     inject: async (_target, { experiment: { uid }, spec, expiresAtMs }) => {
-      if (spec.action.type !== "PolicyChurn") throw new RangeError(`${spec.action.type} is no PolicyChurn`);
+      const { perSecond } = parametersOf(spec.action, "PolicyChurn");
       if (churns.has(uid)) return;
       const service = serviceOf(spec.target.selector.matchLabels);
       let isBusy = false;
@@ -93,7 +93,7 @@ export function policyChurnFault({ store, instances: find }: Omit<Parts, "growth
             isBusy = false;
           });
       };
-      churns.set(uid, setInterval(touch, 1_000 / spec.action.policyChurn.perSecond));
+      churns.set(uid, setInterval(touch, 1_000 / perSecond));
     },
     heal: async (_target, { experiment: { uid } }) => {
       stop(uid);

@@ -57,14 +57,19 @@ export class ShopClient {
             text += chunk;
           });
           response.on("end", () => resolve(toAnswer(response.statusCode ?? 0, text)));
-          response.on("error", () => resolve({ phase: "info" }));
+          response.on("error", (error) => resolve({ phase: "info", reason: reasonOf(error, false) }));
         },
       );
-      sending.on("timeout", () => sending.destroy(new Error("no answer in time")));
-      sending.on("error", () => resolve({ phase: "info" }));
+      sending.on("timeout", () => sending.destroy(Object.assign(new Error("no answer in time"), { code: "TIMEOUT" })));
+      sending.on("error", (error) => resolve({ phase: "info", reason: reasonOf(error, sending.reusedSocket) }));
       sending.end(body);
     });
   }
+}
+
+/** Why there is no answer. A kept connection may be closed by the server at the moment in which it is used, which browsers hide from their users. */
+function reasonOf({ code = "NO_CODE" }: NodeJS.ErrnoException, isKept: boolean): string {
+  return isKept ? `KEPT_CONNECTION_${code}` : `CONNECTION_${code}`;
 }
 
 /** 2xx: done; 4xx: refused for good; everything else: nobody knows. Too many requests is a refusal to try again later. */
