@@ -22,6 +22,7 @@ import { whyNotAllowed } from "./permission.ts";
 import { prometheusQueries } from "./prometheus.ts";
 import { reportMaps } from "./report-map.ts";
 
+/** The chart makes it, so that it goes with the release. */
 const LEASE = "ordermesh-chaos";
 
 type Context = ServiceContext<typeof SETTINGS>;
