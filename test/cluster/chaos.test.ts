@@ -67,10 +67,8 @@ function holder(): Promise<string> {
 /** To the process of a pod with one container, on the pod's node. */
 async function signalPod(pod: string, signal: "STOP" | "CONT"): Promise<void> {
   const node = await kubectl("get", "pod", pod, "-o", "jsonpath={.spec.nodeName}");
-  const crictl = (...args: readonly string[]) => tool("docker", ["exec", node, "crictl", ...args]);
-  const id = await crictl("ps", "--label", `io.kubernetes.pod.name=${pod}`, "--quiet");
-  const pid = await crictl("inspect", "--output", "go-template", "--template", "{{.info.pid}}", id);
-  await tool("docker", ["exec", node, "kill", `-${signal}`, pid]);
+  const script = `kill -${signal} $(grep -ls HOSTNAME=${pod} /proc/[0-9]*/environ | cut -d/ -f3)`;
+  await tool("docker", ["exec", node, "sh", "-c", script]);
 }
 
 async function remove(name: string): Promise<void> {

@@ -17,7 +17,7 @@ const CORES_FOR_AN_UPGRADE = 4;
 
 const SERVICES = ["payment", "inventory", "shipping", "notification", "order", "storefront", "auditor"] as const;
 
-/** Helm watches. Asking again and again would take a third of a core, which the system needs. */
+/** Helm watches: asking again and again would take CPU that the system needs. */
 const UNTIL_READY = ["--wait", "--timeout", "5m"];
 /** Helm keeps ten revisions, fewer than there are steps. */
 const HISTORY = ["--history-max", String(4 * SERVICES.length)];
