@@ -158,9 +158,12 @@ test("a leader that stands still is followed by the other controller, and does n
   const payments = async () =>
     (await kubectl("get", "pods", "-l", "app.kubernetes.io/component=payment", "-o", "name")).split("\n");
   await controllers(2);
-  t.after(() => controllers(1));
   await kubectl("rollout", "status", `deployment/${RELEASE}-chaos`, "--timeout", "2m");
   await remove("followed");
+  t.after(async () => {
+    await remove("followed");
+    await controllers(1);
+  });
   const before = await payments();
   await make("kill-payment", "followed", { durationSeconds: 60, deadlineSeconds: 300 });
   await until("followed", ({ targets }) => targets.some(({ state }) => state === "Injected"));
@@ -182,7 +185,6 @@ test("a leader that stands still is followed by the other controller, and does n
   assert.deepEqual([targets.length, made], [KILLS, KILLS], "pods that were killed, and pods that came for them");
   assert.equal(new Set(targets.map(({ uid }) => uid)).size, KILLS);
   assert.deepEqual(await leftovers(), []);
-  await remove("followed");
 });
 
 test("an uninstall in the middle of an experiment heals first, and nothing is stuck", { skip }, async (t) => {
