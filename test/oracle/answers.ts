@@ -30,9 +30,10 @@ export function namedIn({ spec, status }: Judged): string[] {
 }
 
 /** `wrong`: a bug was not found or a clean system was blamed. `unclear`: Inconclusive, where it should have been clear. */
-export function isRight({ bug, verdict, named }: Answer): "right" | "wrong" | "unclear" {
+export function isRight({ bug, verdict, reason, named }: Answer): "right" | "wrong" | "unclear" {
   if (bug === undefined) return verdict === "Passed" ? "right" : verdict === "Failed" ? "wrong" : "unclear";
-  return verdict === "Failed" && named.some((name) => bug.named.includes(name)) ? "right" : "wrong";
+  const isNamed = [reason, ...named].some((name) => bug.named.includes(name));
+  return verdict === "Failed" && isNamed ? "right" : "wrong";
 }
 
 /** `14 of 15 planted bugs found. 0 false Failed in 50 clean runs, 1 Inconclusive.` */

@@ -11,7 +11,7 @@ export type Bug = {
   readonly settleMs?: number;
   /** A file of k8s/chaos, without its ending. */
   readonly experiment: string;
-  /** Invariants or checks of which the verdict must name one at least. */
+  /** Invariants, checks or reasons of which the verdict must name one at least. */
   readonly named: readonly string[];
 };
 
@@ -108,7 +108,7 @@ export const BUGS: readonly Bug[] = [
     what: "order keeps every fault rule it has ever seen",
     entries: planted("order", "unleased-faults"),
     experiment: "payment-away-under-load",
-    named: ["ConfigConverged", "SagaTerminal", "answers"],
+    named: ["ConfigConverged", "SagaTerminal", "answers", "NotRecovered"],
   },
   {
     name: "ready-always",

@@ -85,9 +85,9 @@ async function soak(soaked: ChaosSystem, options: Options): Promise<number> {
   say(`\n${tableOf(growths.map(rowOf))}`);
   const broken = verdicts.filter(({ held }) => held === "False");
   const growing = growths.filter(({ perTenMinutes }) => perTenMinutes > MAX_GROWTH);
-  const placed = history.length;
+  const placed = new Set(history.filter(({ op }) => op === "place").map(({ key }) => key)).size;
   say(
-    `\n${faults} faults in ${options.minutes} minutes at ${options.rate} orders/s, ${placed} orders asked for; ` +
+    `\n${faults} faults in ${options.minutes} minutes at ${options.rate} orders/s, ${placed} orders; ` +
       `${broken.length} invariants broken; ${growing.length} of ${growths.length} processes grow`,
   );
   const file = join(ROOT, ".cache/runs/soak/result.json");

@@ -8,6 +8,8 @@ import { SETTINGS } from "../src/config.ts";
 import { startShipping } from "../src/shipping.ts";
 
 const BATCH = 500;
+/** A batch that holds one event may hold the last of its order, which nothing can overtake. */
+const LOOK_MS = 1_000;
 const COLUMNS = "id, event_id, topic, key, type, source, sequence, time_ms, traceparent, data";
 const LOCK = sql(
   "bug_relay_lock",
@@ -19,9 +21,10 @@ const MARK = sql("bug_relay_mark", "UPDATE outbox SET published_at = now() WHERE
 
 const idsOf = (rows: readonly Row[]) => rows.map(({ id }) => id);
 
-/** As many relays as there are processes: each takes the rows that no other has, and overtakes the one that is slow. */
-const relayWithoutLease: RelayRound = ({ db, bus }) =>
-  db.transaction(async (tx) => {
+/** As many relays as there are processes: each looks once a second, takes the rows that no other has, and overtakes the one that is slow. */
+const relayWithoutLease: RelayRound = async ({ db, bus, clock, signal }) => {
+  await clock.sleep(LOOK_MS, signal);
+  return await db.transaction(async (tx) => {
     const rows = await tx.query<Row>(LOCK, BATCH);
     if (rows.length === 0) return 0;
     await failpoint("relay.selected");
@@ -29,6 +32,7 @@ const relayWithoutLease: RelayRound = ({ db, bus }) =>
     await tx.query(MARK, idsOf(rows));
     return rows.length;
   });
+};
 
 /** Keeps in mind how far it came: a row with a lower id that is committed later is never seen. */
 function relayAfterLastId(): RelayRound {
