@@ -2,11 +2,11 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { kubectl, NAMESPACE, ROOT } from "@ordermesh/cluster/tools";
 import { type Row, tableOf } from "@ordermesh/meshctl/output";
 import { judged, pods, restarts } from "../cluster/harness.ts";
 import { toMib } from "../cluster/quantity.ts";
+import { type LongLoad, readLongLoad } from "../harness/long-load.ts";
 import { type Peak, peaksOf, type Sample, samplesOf } from "./usage.ts";
 
 /** A kubelet looks as often. */
@@ -23,35 +23,14 @@ for. Nothing may be lost, and no container restarted.
 Exit codes: 0 nothing wrong, 1 an invariant is broken, an order was refused or unanswered, or a container was restarted, 3 wrong use.
 `;
 
-type Options = { readonly minutes: number; readonly rate: number; readonly seed: number };
 /** MiB that a container asks for and may have. */
 type Requested = { readonly requestMib: number; readonly limitMib: number };
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
-process.exitCode = await main();
+const load = readLongLoad(HELP);
+process.exitCode = typeof load === "number" ? load : await endure(load);
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      minutes: { type: "string", default: "30" },
-      rate: { type: "string", default: "20" },
-      seed: { type: "string", default: "1" },
-      help: { type: "boolean", default: false },
-    },
-  });
-  const [minutes, rate, seed] = [Number(values.minutes), Number(values.rate), Number(values.seed)];
-  if (values.help) {
-    say(HELP);
-    return 0;
-  }
-  if (!(minutes > 0) || !(rate > 0) || !Number.isInteger(seed)) {
-    process.stderr.write(HELP);
-    return 3;
-  }
-  return await endure({ minutes, rate, seed });
-}
-
-async function endure({ minutes, rate, seed }: Options): Promise<number> {
+async function endure({ minutes, rate, seed }: LongLoad): Promise<number> {
   const dir = join(ROOT, ".cache", "runs", "endurance");
   mkdirSync(dir, { recursive: true });
   const before = await restarts();

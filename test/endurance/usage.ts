@@ -1,4 +1,5 @@
 /** What the containers of a cluster use, by the word of its kubelets. Pure. */
+import { meanOf } from "../harness/mean.ts";
 
 /** One look at one container. */
 export type Sample = {
@@ -61,8 +62,4 @@ export function peaksOf(samples: readonly Sample[]): Peak[] {
       };
     })
     .sort((one, other) => one.container.localeCompare(other.container));
-}
-
-function meanOf(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -3,7 +3,6 @@ import { randomUUID } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import type { Experiment } from "@ordermesh/chaos/backend";
 import { MIN_DURATION_SECONDS, withDuration } from "@ordermesh/chaos/schedule";
 import { readCatalogue } from "@ordermesh/chaos-local/catalogue";
@@ -14,6 +13,7 @@ import { SERVICES } from "@ordermesh/local/services";
 import { ROOT, type System } from "@ordermesh/local/system";
 import { seeded } from "@ordermesh/mesh/seeded";
 import { tableOf } from "@ordermesh/meshctl/output";
+import { type LongLoad, readLongLoad } from "../harness/long-load.ts";
 import { type Growth, growthOf, residentKib, type Sample } from "./memory.ts";
 
 const MAX_DURATION_SECONDS = 15;
@@ -33,42 +33,25 @@ judges all of it at once. Tells how the memory of each process went.
 Exit codes: 0 nothing wrong, 1 an invariant is broken or memory grows by more than ${MAX_GROWTH * 100} % in ten minutes, 3 wrong use.
 `;
 
-type Options = { readonly minutes: number; readonly rate: number; readonly seed: number };
-
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 const abort = new AbortController();
 process.once("SIGINT", () => abort.abort());
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      minutes: { type: "string", default: "30" },
-      rate: { type: "string", default: "20" },
-      seed: { type: "string", default: "1" },
-      help: { type: "boolean", default: false },
-    },
-  });
-  const [minutes, rate, seed] = [Number(values.minutes), Number(values.rate), Number(values.seed)];
-  if (values.help) {
-    say(HELP);
-    return 0;
-  }
-  if (!(minutes > 0) || !(rate > 0) || !Number.isInteger(seed)) {
-    process.stderr.write(HELP);
-    return 3;
-  }
+  const load = readLongLoad(HELP);
+  if (typeof load === "number") return load;
   const progress = progressTo(process.stdout);
   const { signal } = abort;
   const soaked = await ChaosSystem.start({ name: "soak", env: process.env, progress, signal });
   try {
-    return await soak(soaked, { minutes, rate, seed });
+    return await soak(soaked, load);
   } finally {
     await soaked.stop();
   }
 }
 
-async function soak(soaked: ChaosSystem, options: Options): Promise<number> {
+async function soak(soaked: ChaosSystem, options: LongLoad): Promise<number> {
   const { workload, judge } = soaked.ports;
   const run = randomUUID();
   const samples: Sample[] = [];
@@ -96,7 +79,7 @@ async function soak(soaked: ChaosSystem, options: Options): Promise<number> {
 }
 
 /** One fault after another, in an order that the seed decides. Resolves with how many there were. */
-async function disturb(soaked: ChaosSystem, { minutes, seed }: Options): Promise<number> {
+async function disturb(soaked: ChaosSystem, { minutes, seed }: LongLoad): Promise<number> {
   const { signal } = abort;
   const random = seeded(seed);
   const upTo = (most: number) => Math.floor(random() * (most + 1));

@@ -1,6 +1,7 @@
 /** How much memory processes have over time, and whether it grows. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import { meanOf } from "../harness/mean.ts";
 
 /** What a process of a name had. `pid` tells one life of it from the next. */
 export type Sample = { readonly name: string; readonly pid: number; readonly atMs: number; readonly kib: number };
@@ -64,8 +65,4 @@ function commonSlope(lives: readonly (readonly Sample[])[]): number {
 
 function spanMs(life: readonly Sample[]): number {
   return Math.max(...life.map(({ atMs }) => atMs)) - Math.min(...life.map(({ atMs }) => atMs));
-}
-
-function meanOf(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
