@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { LedgerJudge } from "@ordermesh/chaos/ledger-judge";
+import { readWorld } from "@ordermesh/judge/ledgers";
 import { quiesce } from "@ordermesh/judge/quiesce";
 import type { System } from "@ordermesh/local/system";
 import { CASES } from "../crash/matrix.ts";
@@ -11,6 +12,8 @@ import { startCrashSystem } from "../crash/system.ts";
 import { Customer } from "../harness/customer.ts";
 
 const REST_MS = 60_000;
+/** As ledgers.ts allows clocks to differ. */
+const CLOCK_SKEW_MS = 60_000;
 /** Each kind of place, once each way: a look at what `make crash` does whole. */
 const SAMPLE = [
   "order.acceptSent in order-1: kill",
@@ -19,6 +22,7 @@ const SAMPLE = [
   "relay.acked in shipping-1: error",
 ];
 
+const startedMs = Date.now();
 let system: System;
 let customer: Customer;
 
@@ -43,7 +47,7 @@ async function judged(): Promise<string[]> {
   const { isAtRest, open } = await quiesce(databases, REST_MS, () => undefined);
   assert.ok(isAtRest, open.join(", "));
   const mesh = async () => ({ etcd: etcd.split(","), adminUrls: Object.values(adminUrls) });
-  const findings = await new LedgerJudge({ databases, mesh }).judge(customer.history);
+  const findings = await new LedgerJudge({ databases, mesh }).judge(customer.history, startedMs);
   return findings.filter(({ held }) => held !== "True").map(({ name, examples }) => `${name}: ${examples.join("; ")}`);
 }
 
@@ -85,6 +89,41 @@ test("a key with another body is refused and changes nothing", async () => {
   await customer.place({ key: "reused", card: "tok_visa" });
   await assert.rejects(customer.place({ key: "reused", card: "tok_visa", quantity: 2 }), /IDEMPOTENCY_KEY_REUSED/);
   assert.deepEqual(await judged(), []);
+});
+
+test("what happened before a time is not read, but for orders that are asked for", async () => {
+  const { databases } = system.state;
+  assert.deepEqual(await judged(), []);
+  const before = await customer.place({ key: "before", card: "tok_visa" });
+  await untilStatus(before.orderId, "SHIPPED");
+  assert.deepEqual(await judged(), []);
+  const sinceMs = Date.now() + CLOCK_SKEW_MS;
+  const nothing = await readWorld(databases, { sinceMs });
+  assert.deepEqual(
+    [nothing.orders, nothing.ledger, nothing.deliveries, nothing.effects, nothing.published],
+    [[], [], [], [], []],
+  );
+  const since = await customer.place({ key: "since", card: "tok_visa" });
+  await untilStatus(since.orderId, "SHIPPED");
+  assert.deepEqual(await judged(), []);
+  const scoped = await readWorld(databases, { sinceMs, orderIds: [before.orderId] });
+  const own = [before.orderId, since.orderId];
+  assert.deepEqual(new Set(scoped.orders.map(({ orderId }) => orderId)), new Set(own));
+  const all = await readWorld(databases);
+  assert.deepEqual(
+    scoped.ledger,
+    all.ledger.filter(({ orderId }) => own.includes(orderId)),
+  );
+  assert.deepEqual(
+    scoped.deliveries,
+    all.deliveries.filter(({ orderId }) => own.includes(orderId)),
+  );
+  assert.deepEqual(
+    scoped.effects,
+    all.effects.filter(({ key }) => own.includes(key)),
+  );
+  assert.ok(scoped.effects.length > 0 && all.effects.length > scoped.effects.length);
+  assert.deepEqual([scoped.stock, scoped.confirmedPieces], [all.stock, all.confirmedPieces]);
 });
 
 test("an order's events end with its shipping", async () => {

@@ -52,17 +52,18 @@ async function main(): Promise<number> {
 }
 
 async function soak(soaked: ChaosSystem, options: LongLoad): Promise<number> {
-  const { workload, judge } = soaked.ports;
+  const { workload, judge, clock } = soaked.ports;
   const run = randomUUID();
+  const sinceMs = clock.wallMs();
   const samples: Sample[] = [];
   await workload.start({ name: run, ratePerSecond: options.rate, seed: options.seed });
   const sampling = setInterval(() => void sample(soaked.system, samples), SAMPLE_MS);
   const faults = await disturb(soaked, options).finally(() => clearInterval(sampling));
   await workload.finish(run);
-  await untilRest(soaked.ports);
+  await untilRest(soaked.ports, sinceMs);
   const history = await workload.history(run);
   if (history === undefined) throw new Error("the customers' record is lost");
-  const verdicts = await judge.judge(history);
+  const verdicts = await judge.judge(history, sinceMs);
   const growths = growthOf(samples, WARM_UP_MS);
   say(`\n${tableOf(verdicts.map(({ name, held, examined }) => ({ invariant: name, held, examined })))}`);
   say(`\n${tableOf(growths.map(rowOf))}`);

@@ -25,16 +25,17 @@ export async function runSchedule(
   { say, signal }: RunScheduleOptions,
 ): Promise<readonly string[]> {
   const run = randomUUID();
+  const sinceMs = ports.clock.wallMs();
   await ports.workload.start({ name: run, ratePerSecond, seed });
   await sleep(CALM_MS);
   const startMs = performance.now();
   await Promise.all(steps.map((step) => runStep(ports, step, { startMs, say, signal })));
   await sleep(CALM_MS);
   await ports.workload.finish(run);
-  await untilRest(ports);
+  await untilRest(ports, sinceMs);
   const history = await ports.workload.history(run);
   if (history === undefined) throw new Error("the customers' record is lost");
-  return (await ports.judge.judge(history)).filter(({ held }) => held === "False").map(({ name }) => name);
+  return (await ports.judge.judge(history, sinceMs)).filter(({ held }) => held === "False").map(({ name }) => name);
 }
 
 /** What cannot be run in a schedule, and why it is left out: customers' own faults go with one experiment's customers. */
@@ -114,10 +115,10 @@ async function healAll(
 }
 
 /** Resolves at the latest after two minutes: what does not come to rest by then is for the invariants to name. */
-export async function untilRest({ judge }: ChaosSystem["ports"]): Promise<void> {
+export async function untilRest({ judge }: ChaosSystem["ports"], sinceMs: number): Promise<void> {
   const endsMs = performance.now() + REST_TIMEOUT_MS;
   for (;;) {
-    const open = await judge.open().catch((error: unknown) => [String(error)]);
+    const open = await judge.open(sinceMs).catch((error: unknown) => [String(error)]);
     if (open.length === 0 || performance.now() > endsMs) return;
     await sleep(POLL_MS);
   }

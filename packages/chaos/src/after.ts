@@ -162,10 +162,11 @@ export async function judgeAll(visit: Visit): Promise<number | undefined> {
   return await judgeNow(visit, open, open.length === 0 || isStuck);
 }
 
-async function whatIsOpen({ ports: { workload, judge }, run }: Visit): Promise<readonly string[]> {
+async function whatIsOpen(visit: Visit): Promise<readonly string[]> {
+  const { workload, judge } = visit.ports;
   try {
-    await workload.finish(run);
-    return await judge.open();
+    await workload.finish(visit.run);
+    return await judge.open(visit.msOf("startTime"));
   } catch (error) {
     return [String(error).slice(0, MAX_SENTENCE)];
   }
@@ -176,7 +177,7 @@ async function judgeNow(visit: Visit, open: readonly string[], isAtRest: boolean
   try {
     const history = await workload.history(visit.run);
     if (history === undefined) return await withoutJudgement(visit, "HistoryLost", "the customers' record is lost");
-    const findings = await judge.judge(history);
+    const findings = await judge.judge(history, visit.msOf("startTime"));
     const invariants = visit.spec.invariants.map((name) => toInvariant(name, findings, isAtRest));
     await visit.save({ invariants, ...visit.conditions(held(invariants, open)) });
   } catch (error) {

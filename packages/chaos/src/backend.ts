@@ -104,11 +104,14 @@ export type Workload = {
   readonly history: (name: string) => Promise<readonly Operation[] | undefined>;
 };
 
-/** Reads the authorities of each fact after everything has come to rest. */
+/**
+ * Reads the authorities of each fact after everything has come to rest, for the orders to which something happened since `sinceMs`
+ * (wall clock), whoever placed them and whenever.
+ */
 export type Judge = {
   /** What is still on its way, in words; empty at rest. */
-  readonly open: () => Promise<readonly string[]>;
-  readonly judge: (history: readonly Operation[]) => Promise<readonly Finding[]>;
+  readonly open: (sinceMs: number) => Promise<readonly string[]>;
+  readonly judge: (history: readonly Operation[], sinceMs: number) => Promise<readonly Finding[]>;
 };
 
 /** The stored status is not the one that this visit began with: somebody else acts too. */

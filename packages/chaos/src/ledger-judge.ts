@@ -21,16 +21,16 @@ export class LedgerJudge implements Judge {
   }
 
   /** @throws Error when a database cannot be read */
-  async open(): Promise<readonly string[]> {
-    return whatIsOpen(await readWorld(this.#options.databases));
+  async open(sinceMs: number): Promise<readonly string[]> {
+    return whatIsOpen(await readWorld(this.#options.databases, { sinceMs }));
   }
 
   /** @throws Error when a database cannot be read */
-  async judge(history: readonly Operation[]): Promise<readonly Finding[]> {
+  async judge(history: readonly Operation[], sinceMs: number): Promise<readonly Finding[]> {
     const { databases, mesh } = this.#options;
     const source = await mesh?.();
     const view = source === undefined ? undefined : await readConverged(source);
-    const world = await readWorld(databases);
+    const world = await readWorld(databases, { sinceMs, orderIds: history.flatMap(({ orderId }) => orderId ?? []) });
     return judge(history, view === undefined ? world : { ...world, mesh: view }).findings;
   }
 }
