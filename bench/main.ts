@@ -1,10 +1,11 @@
 /** `make bench`: orders a second through the storefront, and what one order costs. Everything runs on this machine, the load too. */
+
 import { cpus } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { startFreshSystem } from "@ordermesh/local/fresh-system";
 import { silent } from "@ordermesh/local/progress";
 import { ROOT, type System } from "@ordermesh/local/system";
+import { readCommandLine } from "@ordermesh/runtime/command-line";
 import { LoadProcess } from "@ordermesh/test/load-process";
 import { difference, readCounts, readCpu } from "./cost.ts";
 
@@ -14,13 +15,16 @@ Places plain orders at each rate and prints, as markdown: throughput and latency
 statements, calls and events of an order.
 `;
 
-const { values } = parseArgs({
-  options: {
-    rates: { type: "string", default: "50,100,200,300,400" },
-    seconds: { type: "string", default: "15" },
-    help: { type: "boolean" },
+const { values } = readCommandLine(
+  {
+    options: {
+      rates: { type: "string", default: "50,100,200,300,400" },
+      seconds: { type: "string", default: "15" },
+      help: { type: "boolean" },
+    },
   },
-});
+  HELP,
+);
 if (values.help) process.stdout.write(HELP);
 else await bench(values.rates.split(",").map(Number), Number(values.seconds));
 

@@ -1,4 +1,5 @@
 /** `make bench-mesh`: the mesh, everything on, against bare grpc-js in the same run, as ratios. */
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, writeFileSync } from "node:fs";
@@ -6,8 +7,8 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { Authority } from "@ordermesh/local/certificates";
+import { readCommandLine } from "@ordermesh/runtime/command-line";
 import { type Group, plotOf } from "./plot.ts";
 
 const HELP = `Usage: make bench-mesh ARGS="[--rounds 3] [--seconds 3] [--tls] [--short] [--others] [--plot FILE]"
@@ -43,17 +44,20 @@ const SCENARIOS: readonly Scenario[] = [
   { title: "one of three frozen", delaysMs: [5, 5, 5], wide: 20, isOneFrozen: true },
 ];
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "3" },
-    seconds: { type: "string", default: "3" },
-    tls: { type: "boolean", default: false },
-    short: { type: "boolean", default: false },
-    others: { type: "boolean", default: false },
-    plot: { type: "string" },
-    help: { type: "boolean" },
+const { values } = readCommandLine(
+  {
+    options: {
+      rounds: { type: "string", default: "3" },
+      seconds: { type: "string", default: "3" },
+      tls: { type: "boolean", default: false },
+      short: { type: "boolean", default: false },
+      others: { type: "boolean", default: false },
+      plot: { type: "string" },
+      help: { type: "boolean" },
+    },
   },
-});
+  HELP,
+);
 const kinds = (Object.keys(NAMES) as Kind[]).filter(
   (kind) => values.others || (kind !== "nice-grpc" && kind !== "connect-node"),
 );

@@ -1,13 +1,14 @@
 /** `make bench-overload`: what a server still answers in time when it is asked for twice what it can do, with and without admission. */
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { systemClock } from "@ordermesh/mesh/clock";
 import { MemoryStore } from "@ordermesh/mesh/memory-store";
 import { Mesh } from "@ordermesh/mesh/mesh";
+import { readCommandLine } from "@ordermesh/runtime/command-line";
 import { Registry } from "prom-client";
 import { BODY, ECHO } from "../mesh/echo.ts";
 
@@ -23,7 +24,10 @@ const SETTLE_S = 8;
 const BUSY = 8;
 const TICK_MS = 5;
 
-const { values } = parseArgs({ options: { seconds: { type: "string", default: "20" }, help: { type: "boolean" } } });
+const { values } = readCommandLine(
+  { options: { seconds: { type: "string", default: "20" }, help: { type: "boolean" } } },
+  HELP,
+);
 if (values.help) process.stdout.write(HELP);
 else await main(Number(values.seconds));
 

@@ -1,6 +1,7 @@
 /** `make bench-simulation`: how the balancers share out load among hundreds of servers, and what the registry costs at 10,000 instances. */
-import { parseArgs } from "node:util";
+
 import { seeded } from "@ordermesh/mesh/seeded";
+import { readCommandLine } from "@ordermesh/runtime/command-line";
 import { type Algorithm, simulate } from "./balance.ts";
 import { costOf, ETCD_EVENTS_PER_SECOND } from "./fan-out.ts";
 
@@ -15,13 +16,16 @@ const FLEETS = [
   { instances: 10_000, services: 1_000 },
 ];
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: "string", default: "1" },
-    seconds: { type: "string", default: "10" },
-    help: { type: "boolean" },
+const { values } = readCommandLine(
+  {
+    options: {
+      seed: { type: "string", default: "1" },
+      seconds: { type: "string", default: "10" },
+      help: { type: "boolean" },
+    },
   },
-});
+  HELP,
+);
 if (values.help) process.stdout.write(HELP);
 else {
   printBalance(Number(values.seed), Number(values.seconds));

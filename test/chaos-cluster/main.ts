@@ -1,7 +1,7 @@
 /** `make chaos-cluster`: the catalogue on the cluster. Exit codes: 0 all Passed, 1 one Failed, 2 one Inconclusive, 3 wrong use or no cluster. */
+
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import type { Report } from "@ordermesh/chaos/report";
 import { renderJunitOf } from "@ordermesh/chaos/report-junit";
 import type { ExperimentStatus } from "@ordermesh/chaos/status";
@@ -10,6 +10,7 @@ import { NAMESPACE, ROOT } from "@ordermesh/cluster/tools";
 import type { KubeObject } from "@ordermesh/kubernetes/kube-api";
 import { connectKube } from "@ordermesh/kubernetes/kube-config";
 import { type Row, tableOf } from "@ordermesh/meshctl/output";
+import { readCommandLine } from "@ordermesh/runtime/command-line";
 import { parse } from "yaml";
 import { runOn } from "./follow.ts";
 import { shardOf } from "./shard.ts";
@@ -55,7 +56,7 @@ process.exitCode = await main().catch((error: unknown) => {
 });
 
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({ options, allowPositionals: true });
+  const { values, positionals } = readCommandLine({ options, allowPositionals: true }, HELP);
   if (values.help) {
     process.stdout.write(HELP);
     return 0;

@@ -1,11 +1,12 @@
 /** `make crash`: the crash matrix. Exit codes: 0 every point reached and every case green, 1 not so, 2 wrong use. */
+
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { toJunit } from "@ordermesh/judge/junit";
 import { progressTo } from "@ordermesh/local/progress";
 import { ROOT } from "@ordermesh/local/system";
 import { seeded } from "@ordermesh/mesh/seeded";
+import { readCommandLine } from "@ordermesh/runtime/command-line";
 import { Customer } from "../harness/customer.ts";
 import { CASES, type Case, nameOf } from "./matrix.ts";
 import { type CaseResult, runCase } from "./run-case.ts";
@@ -24,16 +25,19 @@ Makes every named crash point die, fail and hang, one at a time, under orders th
 The results are kept under .cache/runs/crash/ (results.json, junit.xml, logs/).
 `;
 
-const { values } = parseArgs({
-  options: {
-    only: { type: "string", default: "" },
-    sample: { type: "string" },
-    seed: { type: "string", default: "1" },
-    "keep-going": { type: "boolean", default: false },
-    list: { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
+const { values } = readCommandLine(
+  {
+    options: {
+      only: { type: "string", default: "" },
+      sample: { type: "string" },
+      seed: { type: "string", default: "1" },
+      "keep-going": { type: "boolean", default: false },
+      list: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
   },
-});
+  HELP,
+);
 const matching = CASES.filter((testCase) => nameOf(testCase).includes(values.only));
 const chosen = values.sample === undefined ? matching : sample(matching, Number(values.sample), Number(values.seed));
 if (values.help) process.stdout.write(HELP);

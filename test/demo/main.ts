@@ -1,13 +1,14 @@
 /** `make demo`: orders under kills, judged. Exit codes: 0 Passed, 1 Failed, 2 Inconclusive, 3 wrong use. */
+
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { exitCodeOf, renderVerdict } from "@ordermesh/judge/report";
 import { startFreshSystem } from "@ordermesh/local/fresh-system";
 import { readState } from "@ordermesh/local/preflight";
 import { progressTo } from "@ordermesh/local/progress";
 import { ROOT, type System, type SystemState } from "@ordermesh/local/system";
 import { seeded } from "@ordermesh/mesh/seeded";
+import { readCommandLine } from "@ordermesh/runtime/command-line";
 import { Counters } from "../harness/counters.ts";
 import { CALL_FAULTS, putFaults } from "../harness/faults.ts";
 import { BUGS, bugOf } from "../oracle/bugs.ts";
@@ -38,19 +39,22 @@ at its worst moment, and Kafka and etcd once each, waits until nothing is on its
 Exit codes: 0 Passed, 1 Failed, 2 Inconclusive, 3 wrong use. The record is kept under .cache/runs/demo/.
 `;
 
-const { values } = parseArgs({
-  options: {
-    orders: { type: "string", default: "1000" },
-    rate: { type: "string", default: "25" },
-    seed: { type: "string", default: "1" },
-    kills: { type: "string", default: String(ALL_KILLS) },
-    join: { type: "boolean", default: false },
-    faults: { type: "boolean", default: false },
-    renew: { type: "string" },
-    bug: { type: "string" },
-    help: { type: "boolean", default: false },
+const { values } = readCommandLine(
+  {
+    options: {
+      orders: { type: "string", default: "1000" },
+      rate: { type: "string", default: "25" },
+      seed: { type: "string", default: "1" },
+      kills: { type: "string", default: String(ALL_KILLS) },
+      join: { type: "boolean", default: false },
+      faults: { type: "boolean", default: false },
+      renew: { type: "string" },
+      bug: { type: "string" },
+      help: { type: "boolean", default: false },
+    },
   },
-});
+  HELP,
+);
 const [orders, rate, seed] = [Number(values.orders), Number(values.rate), Number(values.seed)];
 const renewS = values.renew === undefined ? undefined : Number(values.renew);
 const isWrong =

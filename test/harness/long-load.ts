@@ -1,5 +1,5 @@
 /** How long and how hard a system is loaded: the options that soak and endurance have in common. */
-import { parseArgs } from "node:util";
+import { readCommandLine } from "@ordermesh/runtime/command-line";
 
 export type LongLoad = {
   readonly minutes: number;
@@ -10,14 +10,17 @@ export type LongLoad = {
 
 /** What the command line asks for; or the exit code when nothing is to be run: 0 after the help, 3 after it for wrong use. */
 export function readLongLoad(help: string): LongLoad | 0 | 3 {
-  const { values } = parseArgs({
-    options: {
-      minutes: { type: "string", default: "30" },
-      rate: { type: "string", default: "20" },
-      seed: { type: "string", default: "1" },
-      help: { type: "boolean", default: false },
+  const { values } = readCommandLine(
+    {
+      options: {
+        minutes: { type: "string", default: "30" },
+        rate: { type: "string", default: "20" },
+        seed: { type: "string", default: "1" },
+        help: { type: "boolean", default: false },
+      },
     },
-  });
+    help,
+  );
   const [minutes, rate, seed] = [Number(values.minutes), Number(values.rate), Number(values.seed)];
   if (values.help) {
     process.stdout.write(`${help}\n`);

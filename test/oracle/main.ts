@@ -1,8 +1,8 @@
 /** `make oracle`: is the oracle right? Exit codes: 0 it is, 1 it is not, 2 it could not tell, 3 wrong use. */
+
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import type { Experiment } from "@ordermesh/chaos/backend";
 import { readCatalogue } from "@ordermesh/chaos-local/catalogue";
 import { ChaosSystem } from "@ordermesh/chaos-local/chaos-system";
@@ -10,6 +10,7 @@ import { type Result, runAll } from "@ordermesh/chaos-local/run-all";
 import { toJunit } from "@ordermesh/judge/junit";
 import { progressTo } from "@ordermesh/local/progress";
 import { ROOT } from "@ordermesh/local/system";
+import { readCommandLine } from "@ordermesh/runtime/command-line";
 import { type Answer, isRight, namedIn, summaryOf, toLine, toSuites } from "./answers.ts";
 import { BUGS, type Bug, bugOf } from "./bugs.ts";
 
@@ -29,14 +30,17 @@ does not start, 3 wrong use. The results are kept under .cache/runs/oracle/ (res
 `;
 const MAX_CLEAN = 1_000;
 
-const { values } = parseArgs({
-  options: {
-    bugs: { type: "string", default: BUGS.map(({ name }) => name).join(",") },
-    clean: { type: "string", default: "12" },
-    seed: { type: "string", default: "1" },
-    help: { type: "boolean", default: false },
+const { values } = readCommandLine(
+  {
+    options: {
+      bugs: { type: "string", default: BUGS.map(({ name }) => name).join(",") },
+      clean: { type: "string", default: "12" },
+      seed: { type: "string", default: "1" },
+      help: { type: "boolean", default: false },
+    },
   },
-});
+  HELP,
+);
 const wanted = values.bugs === "none" ? [] : values.bugs.split(",");
 const [clean, seed] = [Number(values.clean), Number(values.seed)];
 const problem = whatIsWrong();

@@ -1,8 +1,8 @@
 /** `make outage`: a part is killed under load and comes back after a while. Exit codes: 0 as promised, 1 not so, 2 wrong use. */
+
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { parseHistory } from "@ordermesh/judge/history";
 import { quiesce } from "@ordermesh/judge/quiesce";
 import { renderVerdict } from "@ordermesh/judge/report";
@@ -10,6 +10,7 @@ import { startFreshSystem } from "@ordermesh/local/fresh-system";
 import { progressTo } from "@ordermesh/local/progress";
 import type { System } from "@ordermesh/local/system";
 import { ROOT } from "@ordermesh/local/system";
+import { readCommandLine } from "@ordermesh/runtime/command-line";
 import { judgeSystem } from "../harness/judge-system.ts";
 import { LoadProcess } from "../harness/load-process.ts";
 
@@ -23,14 +24,18 @@ const COOL_MS = 10_000;
 const DRAIN_LIMIT_MS = 30_000;
 const REST_TIMEOUT_MS = 120_000;
 
-const { values } = parseArgs({
-  options: {
-    part: { type: "string" },
-    seconds: { type: "string", default: "120" },
-    rate: { type: "string", default: "10" },
-    help: { type: "boolean" },
+const { values } = readCommandLine(
+  {
+    options: {
+      part: { type: "string" },
+      seconds: { type: "string", default: "120" },
+      rate: { type: "string", default: "10" },
+      help: { type: "boolean" },
+    },
   },
-});
+  HELP,
+  2,
+);
 const [seconds, rate] = [Number(values.seconds), Number(values.rate)];
 const processName = { etcd: "etcd-1", kafka: "kafka-1", postgres: "postgres" }[values.part ?? ""];
 if (values.help) process.stdout.write(HELP);

@@ -1,11 +1,12 @@
 /** `make rolling`: every service restarted in turn under load; no call may fail. Exit codes: 0 as promised, 1 not so. */
+
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import type { Sample } from "@ordermesh/chaos/admin-ports";
 import { startFreshSystem } from "@ordermesh/local/fresh-system";
 import { progressTo } from "@ordermesh/local/progress";
 import { ROOT, type System } from "@ordermesh/local/system";
+import { readCommandLine } from "@ordermesh/runtime/command-line";
 import { Counters } from "../harness/counters.ts";
 import { LoadProcess, type LoadReport } from "../harness/load-process.ts";
 
@@ -21,14 +22,17 @@ const FAILED =
 /** More than the restarts take; the load is cut when they are done. */
 const SECONDS_PER_RESTART = 6;
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "3" },
-    rate: { type: "string", default: "20" },
-    seed: { type: "string", default: "1" },
-    help: { type: "boolean" },
+const { values } = readCommandLine(
+  {
+    options: {
+      rounds: { type: "string", default: "3" },
+      rate: { type: "string", default: "20" },
+      seed: { type: "string", default: "1" },
+      help: { type: "boolean" },
+    },
   },
-});
+  HELP,
+);
 const [rounds, rate, seed] = [Number(values.rounds), Number(values.rate), Number(values.seed)];
 if (values.help) process.stdout.write(HELP);
 else process.exitCode = await roll();

@@ -1,7 +1,8 @@
 /** Explores interleavings of the whole order system in memory. Exit codes: 0 nothing found, 1 a run failed, 3 wrong use. */
+
 import { availableParallelism } from "node:os";
-import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
+import { readCommandLine } from "@ordermesh/runtime/command-line";
 import { BUGS } from "./bugs.ts";
 import { type Exploration, failureOf, hunt, NOTHING, type Summary, sum } from "./explore.ts";
 import { run } from "./run.ts";
@@ -18,18 +19,21 @@ const HELP = `Usage: make simulate ARGS="[--seconds S | --runs N] [--seed N] [--
 `;
 const MAX_HUNT = 3_000;
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: "string" },
-    runs: { type: "string" },
-    seed: { type: "string" },
-    workers: { type: "string" },
-    bugs: { type: "boolean" },
-    trace: { type: "boolean" },
-    bug: { type: "string" },
-    help: { type: "boolean" },
+const { values } = readCommandLine(
+  {
+    options: {
+      seconds: { type: "string" },
+      runs: { type: "string" },
+      seed: { type: "string" },
+      workers: { type: "string" },
+      bugs: { type: "boolean" },
+      trace: { type: "boolean" },
+      bug: { type: "string" },
+      help: { type: "boolean" },
+    },
   },
-});
+  HELP,
+);
 const [seconds, runs, seed, workers] = [values.seconds, values.runs, values.seed, values.workers].map(toNumber);
 const bug = BUGS.find(({ name }) => name === values.bug);
 

@@ -1,17 +1,23 @@
 /** `make start-order`: the parts and services start in random orders; nobody may give up. Exit codes: 0 as promised, 1 not so. */
-import { parseArgs } from "node:util";
+
 import { seeded } from "@ordermesh/mesh/seeded";
+import { readCommandLine } from "@ordermesh/runtime/command-line";
 import { Customer } from "../harness/customer.ts";
 import { startShuffled } from "./shuffled.ts";
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "10" },
-    seed: { type: "string", default: "1" },
-    help: { type: "boolean" },
+const HELP = 'Usage: make start-order ARGS="[--rounds 10] [--seed 1]"\n';
+
+const { values } = readCommandLine(
+  {
+    options: {
+      rounds: { type: "string", default: "10" },
+      seed: { type: "string", default: "1" },
+      help: { type: "boolean" },
+    },
   },
-});
-if (values.help) process.stdout.write('Usage: make start-order ARGS="[--rounds 10] [--seed 1]"\n');
+  HELP,
+);
+if (values.help) process.stdout.write(HELP);
 else process.exitCode = await rounds(Number(values.rounds), Number(values.seed));
 
 async function rounds(count: number, seed: number): Promise<number> {

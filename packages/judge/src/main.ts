@@ -1,6 +1,7 @@
 /** The offline checker: a recorded history against the ledgers. Exit codes: 0 Passed, 1 Failed, 2 Inconclusive, 3 wrong use. */
+
 import { readFileSync } from "node:fs";
-import { parseArgs } from "node:util";
+import { readCommandLine } from "@ordermesh/runtime/command-line";
 import { parseHistory } from "./history.ts";
 import { judge } from "./invariants.ts";
 import { readWorld } from "./ledgers.ts";
@@ -17,16 +18,19 @@ const HELP = `Usage: node packages/judge/src/main.ts --history FILE --state FILE
   --json           the verdict as JSON
 `;
 
-const { values } = parseArgs({
-  options: {
-    history: { type: "string" },
-    state: { type: "string" },
-    etcd: { type: "string" },
-    admin: { type: "string" },
-    json: { type: "boolean" },
-    help: { type: "boolean" },
+const { values } = readCommandLine(
+  {
+    options: {
+      history: { type: "string" },
+      state: { type: "string" },
+      etcd: { type: "string" },
+      admin: { type: "string" },
+      json: { type: "boolean" },
+      help: { type: "boolean" },
+    },
   },
-});
+  HELP,
+);
 if (values.help) {
   process.stdout.write(HELP);
 } else if (

@@ -1,10 +1,11 @@
 /** The load generator's command. Exit codes: 0 all orders were answered, 1 some were not, 2 wrong use. */
+
 import { createWriteStream, mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { parseArgs } from "node:util";
 import type { Operation } from "@ordermesh/judge/history";
 import { systemClock } from "@ordermesh/mesh/clock";
+import { readCommandLine } from "@ordermesh/runtime/command-line";
 import { Arrivals } from "./arrivals.ts";
 import { findProblems, HELP, OPTIONS } from "./config.ts";
 import { type Counts, Load, quantile } from "./load.ts";
@@ -15,7 +16,7 @@ import { ShopClient } from "./shop-client.ts";
 
 const PROGRESS_EVERY_MS = 1_000;
 
-const { values } = parseArgs({ options: OPTIONS });
+const { values } = readCommandLine({ options: OPTIONS }, HELP, 2);
 const problems = findProblems(values);
 const [orders, ratePerS, seed] = [Number(values.orders), Number(values.rate), Number(values.seed)];
 const stop = new AbortController();

@@ -1,7 +1,8 @@
 /** One order, followed until it is shipped, logs that must not tell of its customer, and addresses that must not be reachable. Exit codes: 0 all well, 1 not, 2 wrong use. */
+
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
+import { readCommandLine } from "@ordermesh/runtime/command-line";
 import { planOrders } from "./schedule.ts";
 import { type Answer, CUSTOMER, ShopClient } from "./shop-client.ts";
 
@@ -13,16 +14,20 @@ a connection, or not answer for 3 s. With --logs-of, which works inside of the c
 const POLL_MS = 500;
 const CONNECT_MS = 3_000;
 
-const { values } = parseArgs({
-  options: {
-    url: { type: "string", default: "http://127.0.0.1:8080" },
-    seconds: { type: "string", default: "60" },
-    denied: { type: "string", default: "" },
-    "logs-of": { type: "string", default: "" },
-    namespace: { type: "string", default: "" },
-    help: { type: "boolean" },
+const { values } = readCommandLine(
+  {
+    options: {
+      url: { type: "string", default: "http://127.0.0.1:8080" },
+      seconds: { type: "string", default: "60" },
+      denied: { type: "string", default: "" },
+      "logs-of": { type: "string", default: "" },
+      namespace: { type: "string", default: "" },
+      help: { type: "boolean" },
+    },
   },
-});
+  HELP,
+  2,
+);
 if (values.help) process.stdout.write(HELP);
 else if (!URL.canParse(values.url) || !(Number(values.seconds) > 0)) {
   process.stderr.write(`--url must be a URL and --seconds a number\n\n${HELP}`);
