@@ -19,6 +19,7 @@ import type { GrpcService } from "./grpc-service.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
+import { followConnections } from "./process-faults.ts";
 import { addHealth, addReflection } from "./standard-services.ts";
 import { openTracing, type Tracing } from "./tracing.ts";
 
@@ -65,7 +66,10 @@ export async function runService<S extends Settings & typeof BASE_SETTINGS>(
   };
   process.on("uncaughtException", fail);
   process.on("unhandledRejection", fail);
-  if (config.environment === "test") armFailpoints(config.failpoints);
+  if (config.environment === "test") {
+    armFailpoints(config.failpoints);
+    followConnections();
+  }
 
   const clock = systemClock;
   const lifecycle = new Lifecycle(clock, log, fail);
