@@ -22,7 +22,7 @@ const PORTS: Readonly<Record<string, readonly number[]>> = { etcd: [2379], postg
 const FAILURES: Readonly<Record<string, (sample: Sample) => boolean>> = {
   etcd: ({ name, labels }) => name === "mesh_lease_renewals_total" && /result="(failed|lost)"/.test(labels),
   postgres: ({ name }) => name === "db_client_errors_total",
-  kafka: ({ name }) => name === "messaging_client_send_errors_total",
+  kafka: ({ name }) => name === "messaging_client_connection_errors_total",
 };
 
 export const PARTS: readonly string[] = Object.keys(PORTS);

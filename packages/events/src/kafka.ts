@@ -34,6 +34,8 @@ export type KafkaOptions = KafkaAccess & {
   readonly clientId: string;
   readonly log: Logger;
   readonly clock: Clock;
+  /** Counts connections that broke, or that could not be made. */
+  readonly connectionErrors?: { readonly inc: () => void };
 };
 
 export class KafkaBus {
@@ -247,7 +249,8 @@ function isCoordinatorAway(error: Error): boolean {
   );
 }
 
-export function newKafka({ brokers, ca, credentials, clientId, log }: KafkaOptions, retry: RetryOptions): Kafka {
+export function newKafka(options: KafkaOptions, retry: RetryOptions): Kafka {
+  const { brokers, ca, credentials, clientId, log, connectionErrors } = options;
   return new kafkajs.Kafka({
     brokers: [...brokers],
     clientId,
@@ -256,7 +259,11 @@ export function newKafka({ brokers, ca, credentials, clientId, log }: KafkaOptio
     connectionTimeout: 2_000,
     retry,
     logLevel: kafkajs.logLevel.WARN,
-    logCreator: () => (entry) => log.debug({ "kafka.namespace": entry.namespace }, entry.log.message),
+    logCreator: () => (entry) => {
+      // A client that tries for ever tells of it nowhere else.
+      if (entry.namespace === "Connection" && entry.level === kafkajs.logLevel.ERROR) connectionErrors?.inc();
+      log.debug({ "kafka.namespace": entry.namespace }, entry.log.message);
+    },
   });
 }
 

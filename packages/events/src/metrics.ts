@@ -4,6 +4,7 @@ import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 export type EventMetrics = {
   readonly sent: Counter<"messaging_system" | "messaging_destination_name">;
   readonly sendErrors: Counter<"error_type">;
+  readonly connectionErrors: Counter;
   readonly parked: Counter;
   readonly waiting: Gauge;
   readonly oldestAge: Gauge;
@@ -30,6 +31,11 @@ export function createEventMetrics(registry: Registry): EventMetrics {
       name: "messaging_client_send_errors_total",
       help: "Batches that Kafka did not acknowledge",
       labelNames: ["error_type"],
+      registers,
+    }),
+    connectionErrors: new Counter({
+      name: "messaging_client_connection_errors_total",
+      help: "Connections to brokers that broke, or that could not be made",
       registers,
     }),
     parked: new Counter({

@@ -35,8 +35,9 @@ export async function startNotification(
   const db = new Db({ url, poolSize, log, metrics, clock, random });
   const messages = new Messages(db, clock);
 
-  const bus = new KafkaBus({ ...kafkaAccess(config), clientId: "notification", log, clock });
   const eventMetrics = createEventMetrics(metrics.registry);
+  const { connectionErrors } = eventMetrics;
+  const bus = new KafkaBus({ ...kafkaAccess(config), clientId: "notification", log, clock, connectionErrors });
   const common = { db, bus, log, metrics: eventMetrics, clock, random, signal: lifecycle.stopping };
   const handle = (...batch: Parameters<Messages["queue"]>) => messages.queue(...batch);
   const onFatal = (error: Error) => lifecycle.fail(error);

@@ -40,7 +40,9 @@ export async function startOrder(
   await migrate({ ...migration, dir: EVENTS_MIGRATIONS, table: EVENTS_TABLE });
   await migrate({ ...migration, dir: new URL("../migrations/", import.meta.url), table: "order_migrations" });
   const db = new Db({ url, poolSize, log, metrics, clock, random });
-  const bus = new KafkaBus({ ...kafkaAccess(config), clientId: "order", log, clock });
+  const eventMetrics = createEventMetrics(metrics.registry);
+  const { connectionErrors } = eventMetrics;
+  const bus = new KafkaBus({ ...kafkaAccess(config), clientId: "order", log, clock, connectionErrors });
   const store = openStore(db, config.sagaLeaseMs, bus);
   const orderMetrics = createOrderMetrics(metrics.registry);
   const inventory = mesh.client(InventoryServiceDefinition, "inventory");
@@ -59,7 +61,6 @@ export async function startOrder(
   const watch = new OrderWatch(clock);
   watch.listen(db);
 
-  const eventMetrics = createEventMetrics(metrics.registry);
   const common = { db, bus, log, metrics: eventMetrics, clock, random, signal: lifecycle.stopping };
   const relaying = runRelay({ ...common, holder: config.instance || crypto.randomUUID(), chunk: config.relayChunk });
   const onFatal = (error: Error) => lifecycle.fail(error);

@@ -26,7 +26,8 @@ export async function startShipping(context: ServiceContext<typeof SETTINGS>, re
   const shipments = new Shipments({ db, carrierDelayMs, clock, random });
 
   const eventMetrics = createEventMetrics(metrics.registry);
-  const bus = new KafkaBus({ ...kafkaAccess(config), clientId: "shipping", log, clock });
+  const { connectionErrors } = eventMetrics;
+  const bus = new KafkaBus({ ...kafkaAccess(config), clientId: "shipping", log, clock, connectionErrors });
   const common = { db, bus, log, metrics: eventMetrics, clock, random, signal: lifecycle.stopping };
   const holder = config.instance || crypto.randomUUID();
   const relaying = runRelay({ ...common, holder, chunk: config.relayChunk }, relayRound);
