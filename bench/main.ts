@@ -1,5 +1,4 @@
 /** `make bench`: orders a second through the storefront, and what one order costs. Everything runs on this machine, the load too. */
-
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { startFreshSystem } from "@ordermesh/local/fresh-system";

@@ -1,5 +1,4 @@
 /** `make bench-mesh`: the mesh, everything on, against bare grpc-js in the same run, as ratios. */
-
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, writeFileSync } from "node:fs";

@@ -1,5 +1,4 @@
 /** `make bench-overload`: what a server still answers in time when it is asked for twice what it can do, with and without admission. */
-
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";

@@ -1,5 +1,4 @@
 /** `make bench-simulation`: how the balancers share out load among hundreds of servers, and what the registry costs at 10,000 instances. */
-
 import { seeded } from "@ordermesh/mesh/seeded";
 import { readCommandLine } from "@ordermesh/runtime/command-line";
 import { type Algorithm, simulate } from "./balance.ts";

@@ -1,5 +1,4 @@
 /** `make chaos-cluster`: the catalogue on the cluster. Exit codes: 0 all Passed, 1 one Failed, 2 one Inconclusive, 3 wrong use or no cluster. */
-
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Report } from "@ordermesh/chaos/report";

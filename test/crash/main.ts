@@ -1,5 +1,4 @@
 /** `make crash`: the crash matrix. Exit codes: 0 every point reached and every case green, 1 not so, 2 wrong use. */
-
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { toJunit } from "@ordermesh/judge/junit";

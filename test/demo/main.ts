@@ -1,5 +1,4 @@
 /** `make demo`: orders under kills, judged. Exit codes: 0 Passed, 1 Failed, 2 Inconclusive, 3 wrong use. */
-
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { exitCodeOf, renderVerdict } from "@ordermesh/judge/report";

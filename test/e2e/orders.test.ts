@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { LedgerJudge } from "@ordermesh/chaos/ledger-judge";
-import { readWorld } from "@ordermesh/judge/ledgers";
+import { CLOCK_SKEW_MS, readWorld } from "@ordermesh/judge/ledgers";
 import { quiesce } from "@ordermesh/judge/quiesce";
 import type { System } from "@ordermesh/local/system";
 import { CASES } from "../crash/matrix.ts";
@@ -12,8 +12,6 @@ import { startCrashSystem } from "../crash/system.ts";
 import { Customer } from "../harness/customer.ts";
 
 const REST_MS = 60_000;
-/** As ledgers.ts allows clocks to differ. */
-const CLOCK_SKEW_MS = 60_000;
 /** Each kind of place, once each way: a look at what `make crash` does whole. */
 const SAMPLE = [
   "order.acceptSent in order-1: kill",

@@ -1,5 +1,4 @@
 /** `make oracle`: is the oracle right? Exit codes: 0 it is, 1 it is not, 2 it could not tell, 3 wrong use. */
-
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";

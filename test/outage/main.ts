@@ -1,5 +1,4 @@
 /** `make outage`: a part is killed under load and comes back after a while. Exit codes: 0 as promised, 1 not so, 2 wrong use. */
-
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";

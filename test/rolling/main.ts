@@ -1,5 +1,4 @@
 /** `make rolling`: every service restarted in turn under load; no call may fail. Exit codes: 0 as promised, 1 not so. */
-
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Sample } from "@ordermesh/chaos/admin-ports";

@@ -1,5 +1,4 @@
 /** Explores interleavings of the whole order system in memory. Exit codes: 0 nothing found, 1 a run failed, 3 wrong use. */
-
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { readCommandLine } from "@ordermesh/runtime/command-line";

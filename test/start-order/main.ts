@@ -1,5 +1,4 @@
 /** `make start-order`: the parts and services start in random orders; nobody may give up. Exit codes: 0 as promised, 1 not so. */
-
 import { seeded } from "@ordermesh/mesh/seeded";
 import { readCommandLine } from "@ordermesh/runtime/command-line";
 import { Customer } from "../harness/customer.ts";

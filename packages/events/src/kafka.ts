@@ -13,6 +13,7 @@ import kafkajs, {
 import { type Batch, type RawRecord, RecordRejected } from "./bus.ts";
 import { type OutboundEvent, toHeaders } from "./event.ts";
 import { quietRequestQueue } from "./kafka-request-queue.ts";
+import type { EventMetrics } from "./metrics.ts";
 import { Pulse } from "./pulse.ts";
 import type { KafkaAccess } from "./settings.ts";
 import { PARTITIONS, TOPICS } from "./topics.ts";
@@ -34,8 +35,7 @@ export type KafkaOptions = KafkaAccess & {
   readonly clientId: string;
   readonly log: Logger;
   readonly clock: Clock;
-  /** Counts connections that broke, or that could not be made. */
-  readonly connectionErrors?: { readonly inc: () => void };
+  readonly metrics?: Pick<EventMetrics, "connectionErrors">;
 };
 
 export class KafkaBus {
@@ -250,7 +250,7 @@ function isCoordinatorAway(error: Error): boolean {
 }
 
 export function newKafka(options: KafkaOptions, retry: RetryOptions): Kafka {
-  const { brokers, ca, credentials, clientId, log, connectionErrors } = options;
+  const { brokers, ca, credentials, clientId, log, metrics } = options;
   return new kafkajs.Kafka({
     brokers: [...brokers],
     clientId,
@@ -261,7 +261,7 @@ export function newKafka(options: KafkaOptions, retry: RetryOptions): Kafka {
     logLevel: kafkajs.logLevel.WARN,
     logCreator: () => (entry) => {
       // A client that tries for ever tells of it nowhere else.
-      if (entry.namespace === "Connection" && entry.level === kafkajs.logLevel.ERROR) connectionErrors?.inc();
+      if (entry.namespace === "Connection" && entry.level === kafkajs.logLevel.ERROR) metrics?.connectionErrors.inc();
       log.debug({ "kafka.namespace": entry.namespace }, entry.log.message);
     },
   });

@@ -8,7 +8,13 @@ import { newKafka } from "../src/kafka.ts";
 
 test("each connection that cannot be made is counted", async () => {
   const connectionErrors = new Counter({ name: "errors_total", help: "Errors", registers: [new Registry()] });
-  const options = { brokers: ["127.0.0.1:1"], clientId: "away", log: testLog, clock: systemClock, connectionErrors };
+  const options = {
+    brokers: ["127.0.0.1:1"],
+    clientId: "away",
+    log: testLog,
+    clock: systemClock,
+    metrics: { connectionErrors },
+  };
   await assert.rejects(newKafka(options, { retries: 0 }).admin().connect());
   assert.equal((await connectionErrors.get()).values[0]?.value, 1);
 });

@@ -8,7 +8,7 @@ export type Databases = Readonly<Record<string, string>>;
 const CONSUMING = ["order", "shipping", "notification"];
 const SENDING = ["order", "shipping"];
 /** Clocks of the databases and of who asks may differ by so much. */
-const CLOCK_SKEW_MS = 60_000;
+export const CLOCK_SKEW_MS = 60_000;
 /** What names the orders to which something happened since $1, or is still to happen, by the service whose database knows it. */
 const TOUCHED: readonly (readonly [services: readonly string[], text: string])[] = [
   [

@@ -1,5 +1,4 @@
 /** The offline checker: a recorded history against the ledgers. Exit codes: 0 Passed, 1 Failed, 2 Inconclusive, 3 wrong use. */
-
 import { readFileSync } from "node:fs";
 import { readCommandLine } from "@ordermesh/runtime/command-line";
 import { parseHistory } from "./history.ts";

@@ -1,5 +1,4 @@
 /** The load generator's command. Exit codes: 0 all orders were answered, 1 some were not, 2 wrong use. */
-
 import { createWriteStream, mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";

@@ -1,5 +1,4 @@
 /** One order, followed until it is shipped, logs that must not tell of its customer, and addresses that must not be reachable. Exit codes: 0 all well, 1 not, 2 wrong use. */
-
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readCommandLine } from "@ordermesh/runtime/command-line";

@@ -36,8 +36,7 @@ export async function startNotification(
   const messages = new Messages(db, clock);
 
   const eventMetrics = createEventMetrics(metrics.registry);
-  const { connectionErrors } = eventMetrics;
-  const bus = new KafkaBus({ ...kafkaAccess(config), clientId: "notification", log, clock, connectionErrors });
+  const bus = new KafkaBus({ ...kafkaAccess(config), clientId: "notification", log, clock, metrics: eventMetrics });
   const common = { db, bus, log, metrics: eventMetrics, clock, random, signal: lifecycle.stopping };
   const handle = (...batch: Parameters<Messages["queue"]>) => messages.queue(...batch);
   const onFatal = (error: Error) => lifecycle.fail(error);

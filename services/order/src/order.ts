@@ -41,8 +41,7 @@ export async function startOrder(
   await migrate({ ...migration, dir: new URL("../migrations/", import.meta.url), table: "order_migrations" });
   const db = new Db({ url, poolSize, log, metrics, clock, random });
   const eventMetrics = createEventMetrics(metrics.registry);
-  const { connectionErrors } = eventMetrics;
-  const bus = new KafkaBus({ ...kafkaAccess(config), clientId: "order", log, clock, connectionErrors });
+  const bus = new KafkaBus({ ...kafkaAccess(config), clientId: "order", log, clock, metrics: eventMetrics });
   const store = openStore(db, config.sagaLeaseMs, bus);
   const orderMetrics = createOrderMetrics(metrics.registry);
   const inventory = mesh.client(InventoryServiceDefinition, "inventory");

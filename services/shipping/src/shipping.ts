@@ -26,8 +26,7 @@ export async function startShipping(context: ServiceContext<typeof SETTINGS>, re
   const shipments = new Shipments({ db, carrierDelayMs, clock, random });
 
   const eventMetrics = createEventMetrics(metrics.registry);
-  const { connectionErrors } = eventMetrics;
-  const bus = new KafkaBus({ ...kafkaAccess(config), clientId: "shipping", log, clock, connectionErrors });
+  const bus = new KafkaBus({ ...kafkaAccess(config), clientId: "shipping", log, clock, metrics: eventMetrics });
   const common = { db, bus, log, metrics: eventMetrics, clock, random, signal: lifecycle.stopping };
   const holder = config.instance || crypto.randomUUID();
   const relaying = runRelay({ ...common, holder, chunk: config.relayChunk }, relayRound);
