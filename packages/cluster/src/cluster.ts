@@ -12,6 +12,8 @@ export const PROFILES = ["dev", "default", "ha"] as const;
 const SHOP_NODE_PORT = 30080;
 const READY_MS = 6 * 60_000;
 const POLL_MS = 2_000;
+/** How long Skaffold waits for more changes after one, before it copies them; 1,000 if not given. */
+const CHANGES_SETTLE_MS = 100;
 
 export type UpOptions = {
   readonly kafka: (typeof KAFKA_MODES)[number];
@@ -58,6 +60,7 @@ export async function dev({ kafka, profile, progress }: UpOptions): Promise<numb
   await ensureCluster(kafka, progress);
   const profiles = ["dev", ...(kafka === "embedded" ? ["embedded"] : []), ...(profile === "dev" ? [] : [profile])];
   const args = ["dev", "--kube-context", `kind-${CLUSTER}`, "--port-forward", "--profile", profiles.join(",")];
+  args.push("--watch-poll-interval", String(CHANGES_SETTLE_MS));
   const child = spawn("skaffold", args, { cwd: ROOT, stdio: "inherit" });
   process.on("SIGINT", () => undefined); // Skaffold gets it too, and cleans up.
   const [code] = await once(child, "exit");

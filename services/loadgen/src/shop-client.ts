@@ -45,6 +45,10 @@ export class ShopClient {
     this.#agent.destroy();
   }
 
+  /**
+   * A kept connection may be closed by the server as it is used. Then browsers and Go's client send again what may be sent twice,
+   * without a word to their users, and so does this: all that it sends is a GET or has a key.
+   */
   #send(method: string, path: string, body: string | undefined, headers: Record<string, string>): Promise<Answer> {
     return new Promise((resolve) => {
       const sending = request(
@@ -57,19 +61,22 @@ export class ShopClient {
             text += chunk;
           });
           response.on("end", () => resolve(toAnswer(response.statusCode ?? 0, text)));
-          response.on("error", (error) => resolve({ phase: "info", reason: reasonOf(error, false) }));
+          response.on("error", (error) => resolve({ phase: "info", reason: reasonOf(error) }));
         },
       );
       sending.on("timeout", () => sending.destroy(Object.assign(new Error("no answer in time"), { code: "TIMEOUT" })));
-      sending.on("error", (error) => resolve({ phase: "info", reason: reasonOf(error, sending.reusedSocket) }));
+      sending.on("error", (error: NodeJS.ErrnoException) => {
+        if (sending.reusedSocket && error.code === "ECONNRESET") resolve(this.#send(method, path, body, headers));
+        else resolve({ phase: "info", reason: reasonOf(error) });
+      });
       sending.end(body);
     });
   }
 }
 
-/** Why there is no answer. A kept connection may be closed by the server at the moment in which it is used, which browsers hide from their users. */
-function reasonOf({ code = "NO_CODE" }: NodeJS.ErrnoException, isKept: boolean): string {
-  return isKept ? `KEPT_CONNECTION_${code}` : `CONNECTION_${code}`;
+/** Why there is no answer. */
+function reasonOf({ code = "NO_CODE" }: NodeJS.ErrnoException): string {
+  return `CONNECTION_${code}`;
 }
 
 /** 2xx: done; 4xx: refused for good; everything else: nobody knows. Too many requests is a refusal to try again later. */
