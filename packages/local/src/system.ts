@@ -13,7 +13,7 @@ import { freePorts } from "./part.ts";
 import { type Parts, type PartsOptions, prepareParts, startPart, stopParts } from "./parts.ts";
 import { createDatabase, databaseUrl } from "./postgres.ts";
 import { ManagedProcess } from "./process.ts";
-import { HEAP_MIB, type Instance, instancesOf, SERVICES, type ServiceSpec } from "./services.ts";
+import { type Instance, instancesOf, MEMORY_OPTIONS, SERVICES, type ServiceSpec } from "./services.ts";
 
 export const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const READY_MS = 60_000;
@@ -209,7 +209,7 @@ export class System {
     const managed = new ManagedProcess({
       name,
       command: process.execPath,
-      args: [`--max-heap-size=${HEAP_MIB}`, join(ROOT, file), ...args],
+      args: [...MEMORY_OPTIONS, join(ROOT, file), ...args],
       env,
       logFile: join(this.logDir, `${name}.log`),
       restarts: true,
