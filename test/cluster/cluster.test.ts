@@ -20,6 +20,11 @@ test("everything runs, nothing was restarted", async (t) => {
   assert.deepEqual(await restarts(), []);
 });
 
+test("a program finds in the image what was compiled for it", async () => {
+  const script = 'import { getCompileCacheDir } from "node:module"; console.log(getCompileCacheDir());';
+  assert.match(await runIn("order", script), /^\/app\/\.compile-cache\//);
+});
+
 test("helm test: an order is shipped, its customer is in no log, whoever is not in the table reaches nobody", async (t) => {
   t.diagnostic(await helm("test", RELEASE, "--timeout", "2m"));
 });
