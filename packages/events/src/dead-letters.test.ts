@@ -1,7 +1,7 @@
 /** Dead letters keep what is needed to send them back. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { revive, toDeadLetter, withoutContent } from "./dead-letters.ts";
+import { Remaining, revive, toDeadLetter, withoutContent } from "./dead-letters.ts";
 import type { InboundRecord } from "./event.ts";
 
 const RECORD: InboundRecord = {
@@ -61,4 +61,20 @@ test("a dead letter that was too large tells where its record is and does not go
 
 test("a record that never was a dead letter does not go anywhere", () => {
   assert.equal(revive(RECORD), undefined);
+});
+
+test("what came after the beginning of a replay does not end it before its time", () => {
+  const left = new Remaining(
+    new Map([
+      [0, 12n],
+      [1, 3n],
+    ]),
+  );
+  left.handled(0, "20");
+  left.handled(2, "5");
+  assert.equal(left.isEmpty, false);
+  left.handled(1, "1");
+  assert.equal(left.isEmpty, false);
+  left.handled(1, "2");
+  assert.equal(left.isEmpty, true);
 });

@@ -26,6 +26,25 @@ export function revive({ key, value, headers }: InboundRecord): RawRecord | unde
   return { topic, key, value, headers: Object.fromEntries(kept) };
 }
 
+/** What is still to be handled of the records that a topic had at one moment. */
+export class Remaining {
+  readonly #ends: Map<number, bigint>;
+
+  /** Of each partition the offset after the last record. */
+  constructor(ends: ReadonlyMap<number, bigint>) {
+    this.#ends = new Map(ends);
+  }
+
+  get isEmpty(): boolean {
+    return this.#ends.size === 0;
+  }
+
+  /** Everything up to the offset; records that came later count for nothing. */
+  handled(partition: number, offset: string): void {
+    if (BigInt(offset) + 1n >= (this.#ends.get(partition) ?? 0n)) this.#ends.delete(partition);
+  }
+}
+
 function firstOfEach(headers: InboundRecord["headers"]): Record<string, Buffer | string> {
   const entries = Object.entries(headers).flatMap(([name, value]) => {
     const first = Array.isArray(value) ? value[0] : value;

@@ -108,18 +108,18 @@ export class KafkaBus {
     await this.#administer((admin) => admin.resetOffsets({ groupId, topic, earliest: to === "earliest" }));
   }
 
-  /** How many records of the topic the group has not committed. */
-  async lag(groupId: string, topic: string): Promise<number> {
-    let lag = 0n;
+  /** Partitions in which the group has not committed everything, each with the offset after its last record. */
+  async unread(groupId: string, topic: string): Promise<Map<number, bigint>> {
+    const unread = new Map<number, bigint>();
     await this.#administer(async (admin) => {
       const ends = await admin.fetchTopicOffsets(topic);
       const [committed] = await admin.fetchOffsets({ groupId, topics: [topic] });
       for (const { partition, high, low } of ends) {
-        const offset = BigInt(committed?.partitions.find((found) => found.partition === partition)?.offset ?? -1);
-        lag += BigInt(high) - (offset < BigInt(low) ? BigInt(low) : offset);
+        const offset = committed?.partitions.find((found) => found.partition === partition)?.offset ?? -1;
+        if (BigInt(high) > BigInt(low) && BigInt(high) > BigInt(offset)) unread.set(partition, BigInt(high));
       }
     });
-    return Number(lag);
+    return unread;
   }
 
   /** False when no broker answers at once. */

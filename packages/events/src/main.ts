@@ -4,7 +4,7 @@ import { systemClock } from "@ordermesh/mesh/clock";
 import { loadConfig } from "@ordermesh/runtime/config";
 import { createLogger } from "@ordermesh/runtime/log";
 import type { Batch } from "./bus.ts";
-import { revive } from "./dead-letters.ts";
+import { Remaining, revive } from "./dead-letters.ts";
 import { KafkaBus } from "./kafka.ts";
 import { EVENT_SETTINGS, kafkaAccess } from "./settings.ts";
 import { TOPICS } from "./topics.ts";
@@ -88,7 +88,7 @@ function readArgs(): { command: string | undefined; values: Values } | undefined
 
 /** Ends with what was there when it began: a letter that comes back does not go round in circles. */
 async function replay(bus: KafkaBus, { reason, "dry-run": isDry }: Values): Promise<void> {
-  let left = await bus.lag(REPLAY_GROUP, TOPICS.deadLetters);
+  const left = new Remaining(await bus.unread(REPLAY_GROUP, TOPICS.deadLetters));
   const counts = { replayed: 0, passed: 0 };
   const handle = async ({ records, skip, commit }: Batch) => {
     const wanted = records.filter(({ headers }) => headers.dlq_reason?.toString().includes(reason));
@@ -105,13 +105,18 @@ async function replay(bus: KafkaBus, { reason, "dry-run": isDry }: Values): Prom
     }
     counts.replayed += revived.length;
     counts.passed += records.length - revived.length;
-    left -= records.length;
   };
-  if (left > 0)
+  if (!left.isEmpty)
     await new Promise<void>((resolve, reject) => {
+      let running = 0;
       const handleAndEnd = async (batch: Batch) => {
-        await handle(batch);
-        if (left <= 0) resolve();
+        if (left.isEmpty) return; // It came later, and is left to the next one.
+        running += 1;
+        await handle(batch).finally(() => {
+          running -= 1;
+        });
+        left.handled(batch.partition, batch.records.at(-1)?.offset ?? "-1");
+        if (left.isEmpty && running === 0) resolve();
       };
       bus.consume(REPLAY_GROUP, [TOPICS.deadLetters], handleAndEnd, reject);
     });

@@ -24,7 +24,7 @@ test("a visitor gets partitions, takes the group back by some records, and the g
   const events = Array.from({ length: 30 }, () => anEvent(topic));
   await bus.publish(events);
   await eventually("all events", () => new Set(seen).size === events.length);
-  await eventually("all commits", async () => (await bus.lag(group, topic)) === 0);
+  await eventually("all commits", async () => (await bus.unread(group, topic)).size === 0);
   const visitor = await GroupVisitor.join(KAFKA, group, [topic]);
   assert.ok((visitor.assigned[topic]?.length ?? 0) > 0);
   const before = seen.length;
