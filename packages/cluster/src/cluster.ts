@@ -59,8 +59,8 @@ export async function up({ kafka, profile, chaos, progress, say }: UpOptions): P
 export async function dev({ kafka, profile, progress }: UpOptions): Promise<number> {
   await ensureCluster(kafka, progress);
   const profiles = ["dev", ...(kafka === "embedded" ? ["embedded"] : []), ...(profile === "dev" ? [] : [profile])];
-  const args = ["dev", "--kube-context", `kind-${CLUSTER}`, "--port-forward", "--profile", profiles.join(",")];
-  args.push("--watch-poll-interval", String(CHANGES_SETTLE_MS));
+  const settle = `--watch-poll-interval=${CHANGES_SETTLE_MS}`;
+  const args = ["dev", "--kube-context", `kind-${CLUSTER}`, "--port-forward", settle, "--profile", profiles.join(",")];
   const child = spawn("skaffold", args, { cwd: ROOT, stdio: "inherit" });
   process.on("SIGINT", () => undefined); // Skaffold gets it too, and cleans up.
   const [code] = await once(child, "exit");
