@@ -88,8 +88,16 @@ export class Db implements Database {
 
   query<Row>(statement: Statement, ...values: unknown[]): Promise<Row[]> {
     return this.#measure(statement.name, async () => {
-      const { rows } = await this.#pool.query({ ...statement, values });
-      return rows as Row[];
+      const client = await this.#pool.connect();
+      return this.#withClient(client, async (discard) => {
+        try {
+          return (await client.query({ ...statement, values })).rows as Row[];
+        } catch (error) {
+          // Not after every error, as pool.query does: a violated constraint costs no connection.
+          if (isConnectionTrouble(error)) discard();
+          throw error;
+        }
+      });
     });
   }
 
@@ -97,31 +105,22 @@ export class Db implements Database {
     const client = await this.#measure("connect", () => this.#pool.connect());
     const run = (name: string, text: string) => this.#measure(name, () => client.query(text));
     const notifications: [string, string][] = [];
-    let isBroken = false;
-    // The pool listens to idle connections only; one that breaks between two statements would end the process.
-    const onError = () => {
-      isBroken = true;
-    };
-    client.on("error", onError);
-    try {
-      await run("begin", "BEGIN");
-      const result = await work({
-        notify: (channel, payload = "") => notifications.push([channel, payload]),
-        query: <Row>(statement: Statement, ...values: unknown[]) =>
-          this.#measure(statement.name, async () => (await client.query({ ...statement, values })).rows as Row[]),
-      });
-      await run("commit", "COMMIT");
-      for (const [channel, payload] of notifications) this.notify(channel, payload);
-      return result;
-    } catch (error) {
-      await run("rollback", "ROLLBACK").catch(() => {
-        isBroken = true;
-      });
-      throw error;
-    } finally {
-      client.off("error", onError);
-      client.release(isBroken);
-    }
+    return this.#withClient(client, async (discard) => {
+      try {
+        await run("begin", "BEGIN");
+        const result = await work({
+          notify: (channel, payload = "") => notifications.push([channel, payload]),
+          query: <Row>(statement: Statement, ...values: unknown[]) =>
+            this.#measure(statement.name, async () => (await client.query({ ...statement, values })).rows as Row[]),
+        });
+        await run("commit", "COMMIT");
+        for (const [channel, payload] of notifications) this.notify(channel, payload);
+        return result;
+      } catch (error) {
+        await run("rollback", "ROLLBACK").catch(discard);
+        throw error;
+      }
+    });
   }
 
   /**
@@ -179,6 +178,22 @@ export class Db implements Database {
       await client.end().catch(() => undefined);
       await clock.sleep(jitter(backoffMs, 0.2, random), signal);
       backoffMs = Math.min(backoffMs * 2, MAX_BACKOFF_MS);
+    }
+  }
+
+  /** Gives `client` back to the pool after `work`, which may `discard` it; a connection that broke meanwhile is discarded too. */
+  async #withClient<T>(client: pg.PoolClient, work: (discard: () => void) => Promise<T>): Promise<T> {
+    let isBroken = false;
+    const discard = () => {
+      isBroken = true;
+    };
+    // The pool listens to idle connections only; one that breaks between two statements would end the process.
+    client.on("error", discard);
+    try {
+      return await work(discard);
+    } finally {
+      client.off("error", discard);
+      client.release(isBroken);
     }
   }
 

@@ -42,12 +42,15 @@ test("numbers of 64 bits are bigints and times are dates, in both directions", {
   assert.ok(row?.at instanceof Date);
 });
 
-test("a violated constraint is told by its name", { skip }, async (t) => {
-  const { db } = await openDatabase(t, migrations());
+test("a violated constraint is told by its name, and its connection is used again", { skip }, async (t) => {
+  const { db } = await openDatabase(t, migrations(), 1);
+  const session = sql("session", "SELECT pg_backend_pid()");
+  const before = await db.query(session);
   await assert.rejects(
     db.query(sql("insert", "INSERT INTO t (id) VALUES ($1)"), 0n),
     (error) => constraintOf(error) === "positive",
   );
+  assert.deepEqual(await db.query(session), before);
 });
 
 test("a transaction that fails leaves nothing, and its connection is used again", { skip }, async (t) => {
