@@ -1,6 +1,7 @@
 /** Which action is done how in a cluster, and why some are not. */
 import type { Action, ActionType } from "@ordermesh/chaos/action";
 import type { Workload } from "@ordermesh/chaos/backend";
+import { connectionFault, type EndConnections } from "@ordermesh/chaos/connection-faults";
 import { poisonFault, rebalanceFault, rewindFault } from "@ordermesh/chaos/event-faults";
 import type { Fault } from "@ordermesh/chaos/fault";
 import { Growths } from "@ordermesh/chaos/instances";
@@ -13,7 +14,6 @@ import type { KafkaOptions } from "@ordermesh/events/kafka";
 import type { KubeApi } from "@ordermesh/kubernetes/kube-api";
 import type { Clock } from "@ordermesh/mesh/clock";
 import { type ClusterParts, NEEDS } from "./cluster-backend.ts";
-import { connectionFault, type EndConnections } from "./connection-faults.ts";
 import { crashPoint } from "./crash-point.ts";
 import { instancesOf } from "./instances.ts";
 import { outage } from "./outage.ts";

@@ -1,6 +1,7 @@
 /** Which action is done how to processes of this machine, and why some are not. */
 import type { Action, ActionType } from "@ordermesh/chaos/action";
 import type { Workload } from "@ordermesh/chaos/backend";
+import { connectionFault } from "@ordermesh/chaos/connection-faults";
 import { poisonFault, rebalanceFault, rewindFault } from "@ordermesh/chaos/event-faults";
 import type { Fault } from "@ordermesh/chaos/fault";
 import { Growths } from "@ordermesh/chaos/instances";
@@ -9,15 +10,16 @@ import { repeatedKeyFault, spikeFault } from "@ordermesh/chaos/load-faults";
 import { policyChurnFault, policyFault } from "@ordermesh/chaos/policy-faults";
 import { ruleFault } from "@ordermesh/chaos/rule-faults";
 import type { StoreFaults } from "@ordermesh/chaos/store-faults";
+import { terminateConnections } from "@ordermesh/local/postgres";
 import type { Clock } from "@ordermesh/mesh/clock";
 import { createLogger } from "@ordermesh/runtime/log";
+import { renewFault } from "./certificate-faults.ts";
 import { crashFault } from "./crash-fault.ts";
 import type { Network } from "./network.ts";
 import { networkFault } from "./network-faults.ts";
 import type { ProcessParts } from "./process-backend.ts";
 import { freezeFault, killFault, outageFault, starveFault } from "./process-faults.ts";
 import type { Processes } from "./processes.ts";
-import { renewFault, terminateFault } from "./service-faults.ts";
 
 export type FaultParts = {
   readonly processes: Processes;
@@ -52,7 +54,7 @@ export function processFaults({ processes, network, store, workload, clock }: Fa
     Partition: links,
     Latency: links,
     Throttle: links,
-    TerminateConnections: terminateFault(system),
+    TerminateConnections: connectionFault((service) => terminateConnections(system.parts.postgres.address, service)),
     RevokeLeases: leaseFault(store, find),
     Policy: policyFault(watched),
     PolicyChurn: policyChurnFault(watched),

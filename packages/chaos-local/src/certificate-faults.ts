@@ -1,33 +1,12 @@
-/** Faults that are done to a service as a whole, once in each round, however many of its processes are targets. */
-
+/** New certificates for a service as a whole, once in each round, however many of its processes are targets. */
 import type { Sample } from "@ordermesh/chaos/admin-ports";
-import { actedOn, type Fault } from "@ordermesh/chaos/fault";
+import type { Fault } from "@ordermesh/chaos/fault";
 import { Growths, type Instances } from "@ordermesh/chaos/instances";
 import { OncePerRound } from "@ordermesh/chaos/once-per-round";
 import { serviceOf } from "@ordermesh/chaos/service-of";
-import { terminateConnections } from "@ordermesh/local/postgres";
 import type { System } from "@ordermesh/local/system";
 
 const RELOADS = "mesh_identity_reloads_total";
-
-/** PostgreSQL ends all connections to the service's database. */
-export function terminateFault(system: System): Fault {
-  /** How many there were. */
-  const ended = new OncePerRound<number>();
-  return {
-    inject: async ({ round }, { experiment: { uid }, spec }) => {
-      const service = serviceOf(spec.target.selector.matchLabels);
-      await ended.do(uid, round, () => terminateConnections(system.parts.postgres.address, service));
-    },
-    heal: async () => undefined, // Services connect again by themselves.
-    isHealed: async () => true,
-    evidence: async (targets, { experiment: { uid } }) => {
-      const observed = actedOn(targets).filter(({ round }) => (ended.get(uid, round) ?? 0) > 0).length;
-      return { expected: targets.length, observed, detail: `${ended.sum(uid)} connections were ended` };
-    },
-    forget: (uid) => ended.forget(uid),
-  };
-}
 
 /** The service gets another certificate, which its processes must take up. */
 export function renewFault(system: System, instances: Instances): Fault {

@@ -1,9 +1,9 @@
 /** PostgreSQL ends the connections of a service, again and again. */
 
-import type { Fault } from "@ordermesh/chaos/fault";
-import { OncePerRound } from "@ordermesh/chaos/once-per-round";
-import { serviceOf } from "@ordermesh/chaos/service-of";
-import type { TargetStatus } from "@ordermesh/chaos/status";
+import type { Fault } from "./fault.ts";
+import { OncePerRound } from "./once-per-round.ts";
+import { serviceOf } from "./service-of.ts";
+import type { TargetStatus } from "./status.ts";
 
 /** Ends all connections of the service to its database; resolves with how many there were. */
 export type EndConnections = (service: string) => Promise<number>;
