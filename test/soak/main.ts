@@ -19,7 +19,7 @@ import { type Growth, growthOf, residentKib, type Sample } from "./memory.ts";
 const MAX_DURATION_SECONDS = 15;
 const MAX_GAP_MS = 10_000;
 const SAMPLE_MS = 10_000;
-/** What is left out of each life, in minutes, for each column of the table; the last decides: V8 takes room for so long. */
+/** What is left out of each life, in minutes, for each column of the table; the first decides, the others tell how long V8 takes room. */
 const WARM_UPS = [3, 10, 15];
 /** Growth of a process that is asked for, of its memory in ten minutes. */
 const MAX_GROWTH = 0.01;
@@ -31,7 +31,7 @@ judges all of it at once. Tells how the memory of each process went, without the
   --minutes N   for how long (default 30)
   --rate N      orders a second (default 20)
   --seed N      decides faults and orders (default 1)
-Exit codes: 0 nothing wrong, 1 an invariant is broken or memory grows by more than ${MAX_GROWTH * 100} % in ten minutes in the end, 3 wrong use.
+Exit codes: 0 nothing wrong, 1 an invariant is broken or memory grows by more than ${MAX_GROWTH * 100} % in ten minutes, 3 wrong use.
 `;
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
@@ -66,10 +66,15 @@ async function soak(soaked: ChaosSystem, options: LongLoad): Promise<number> {
   if (history === undefined) throw new Error("the customers' record is lost");
   const verdicts = await judge.judge(history, sinceMs);
   const columns = WARM_UPS.map((minutes) => growthOf(samples, minutes * 60_000));
-  const growths = columns.at(-1) ?? [];
+  const [growths = []] = columns;
   say(`\n${tableOf(verdicts.map(({ name, held, examined }) => ({ invariant: name, held, examined })))}`);
-  say("\nMemory, and how much it grows in ten minutes after so many of a life:");
-  say(`${tableOf(growths.map((_, index) => rowOf(columns.flatMap((column) => column[index] ?? []))))}`);
+  const rows = growths.map((growth, index) =>
+    rowOf(
+      growth,
+      columns.map((column) => column[index]?.perTenMinutes ?? Number.NaN),
+    ),
+  );
+  say(`\nMemory, and how much it grows in ten minutes after so many of a life:\n${tableOf(rows)}`);
   const broken = verdicts.filter(({ held }) => held === "False");
   const growing = growths.filter(({ perTenMinutes }) => perTenMinutes > MAX_GROWTH);
   const placed = new Set(history.filter(({ op }) => op === "place").map(({ key }) => key)).size;
@@ -118,12 +123,11 @@ async function sample(system: System, samples: Sample[]): Promise<void> {
   }
 }
 
-/** `growths` of one process, for each warm-up in turn. */
-function rowOf(growths: readonly Growth[]) {
-  const [{ name, lives, minutes, meanMib } = { name: "", lives: 0, minutes: 0, meanMib: 0 }] = growths;
-  const shares = growths.map(({ perTenMinutes }, index) => [
+/** `perTenMinutes` for each warm-up in turn. */
+function rowOf({ name, lives, minutes, meanMib }: Growth, perTenMinutes: readonly number[]) {
+  const shares = perTenMinutes.map((share, index) => [
     `after ${WARM_UPS[index]} min`,
-    Number.isNaN(perTenMinutes) ? "too short" : `${(perTenMinutes * 100).toFixed(1)} %`,
+    Number.isNaN(share) ? "too short" : `${(share * 100).toFixed(1)} %`,
   ]);
   return { process: name, lives, minutes: minutes.toFixed(1), MiB: meanMib.toFixed(0), ...Object.fromEntries(shares) };
 }
