@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { ROOT } from "@ordermesh/cluster/tools";
+import { parse } from "yaml";
 import { toMib } from "../cluster/quantity.ts";
 import {
   CHAOS,
@@ -85,6 +86,46 @@ test("a tag that is longer than a label may be, as a digest is, makes labels tha
   for (const { kind, metadata } of render(...STRIMZI, "--set-string", `image.tag=${"0f".repeat(31)}-a`))
     for (const value of Object.values((metadata.labels ?? {}) as Record<string, string>))
       assert.match(value, /^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$/, `${kind} ${metadata.name}`);
+});
+
+test("a service may have an image of its own, and none of the others has it", { skip }, () => {
+  const own = "services.order.repository=ordermesh-order,services.order.tag=edited";
+  const images = podsOf(render(...STRIMZI, "--set", own))
+    .filter(({ name }) => name.replace("shop-", "") in TABLE)
+    .map(({ pod }) => pod.containers[0].image as string);
+  assert.deepEqual([...new Set(images)].sort(), ["ordermesh-order:edited", "ordermesh:dev"]);
+});
+
+test("only in development a container that does not answer is left, as a new one would be without the copied changes", {
+  skip,
+}, () => {
+  for (const development of [false, true]) {
+    const pods = podsOf(render(...STRIMZI, "--set", `development=${development}`));
+    for (const { name, pod } of pods.filter(({ name }) => name.replace("shop-", "") in TABLE))
+      assert.equal(pod.containers[0].livenessProbe === undefined, development, name);
+  }
+});
+
+test("skaffold dev gives each service an image of its own, which it copies changes into", () => {
+  const { profiles } = parse(readFileSync(join(ROOT, "skaffold.yaml"), "utf8"), { merge: true });
+  const { build, patches } = profiles.find(({ name }: { name: string }) => name === "dev");
+  type Artifact = {
+    readonly image: string;
+    readonly custom: { dependencies: { paths: string[] } };
+    readonly sync?: unknown;
+  };
+  const copied = (build.artifacts as Artifact[]).filter(({ sync }) => sync);
+  const services = Object.keys(TABLE);
+  assert.deepEqual(copied.map(({ image }) => image).sort(), services.map((service) => `ordermesh-${service}`).sort());
+  for (const { image, custom } of copied)
+    assert.ok(custom.dependencies.paths.includes(image.replace("ordermesh-", "services/")), image);
+  const { value } = patches.find(({ path }: { path: string }) => path.endsWith("/setValueTemplates"));
+  for (const service of services)
+    for (const [field, variable] of [
+      ["repository", "IMAGE_REPO"],
+      ["tag", "IMAGE_TAG"],
+    ])
+      assert.equal(value[`services.${service}.${field}`], `{{.${variable}_ordermesh_${service}}}`);
 });
 
 test("rights in the cluster are these and no others", { skip }, () => {

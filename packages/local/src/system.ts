@@ -13,7 +13,7 @@ import { freePorts } from "./part.ts";
 import { type Parts, type PartsOptions, prepareParts, startPart, stopParts } from "./parts.ts";
 import { createDatabase, databaseUrl } from "./postgres.ts";
 import { ManagedProcess } from "./process.ts";
-import { type Instance, instancesOf, MEMORY_OPTIONS, SERVICES, type ServiceSpec } from "./services.ts";
+import { type Instance, instancesOf, MEMORY, SERVICES, type ServiceSpec } from "./services.ts";
 
 export const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const READY_MS = 60_000;
@@ -209,7 +209,7 @@ export class System {
     const managed = new ManagedProcess({
       name,
       command: process.execPath,
-      args: [...MEMORY_OPTIONS, join(ROOT, file), ...args],
+      args: [...MEMORY.args, join(ROOT, file), ...args],
       env,
       logFile: join(this.logDir, `${name}.log`),
       restarts: true,
@@ -227,6 +227,7 @@ export class System {
     const { etcd, kafka, postgres } = addressesFor(name, this.parts, options.links);
     return {
       ...options.env,
+      ...MEMORY.env,
       NODE_COMPILE_CACHE: join(options.cacheDir, "node-compile"),
       MESH_INSTANCE: name,
       MESH_BIND_HOST: "127.0.0.1",
