@@ -14,6 +14,7 @@ import {
   MODES,
   PROFILES,
   podsOf,
+  type Resource,
   render,
   renderText,
   STRIMZI,
@@ -24,6 +25,8 @@ import {
 
 /** Pods that are no service and talk to the API server. */
 const WITH_TOKEN = ["shop-test-order", "shop-uninstall"];
+const ofServices = (resources: readonly Resource[]) =>
+  podsOf(resources).filter(({ name }) => name.replace("shop-", "") in WHOLE_TABLE);
 const kubeconform = () => {
   if (!has("kubeconform")) return "kubeconform is not installed";
   const probe = spawnSync("kubeconform", ["-strict", "-"], {
@@ -63,7 +66,7 @@ for (const [profile, values] of Object.entries({ ...PROFILES, chaos: CHAOS }))
         }
       }
       const services = Object.keys(profile === "chaos" ? WHOLE_TABLE : TABLE);
-      const restarting = podsOf(resources).filter(({ name }) => services.some((service) => name === `shop-${service}`));
+      const restarting = ofServices(resources);
       assert.equal(restarting.length, services.length);
       for (const { name, pod } of restarting)
         assert.ok(pod.terminationGracePeriodSeconds >= 3 + 2 + 15 + 3, `${name} is killed while it drains`);
@@ -90,9 +93,7 @@ test("a tag that is longer than a label may be, as a digest is, makes labels tha
 
 test("a service may have an image of its own, and none of the others has it", { skip }, () => {
   const own = "services.order.repository=ordermesh-order,services.order.tag=edited";
-  const images = podsOf(render(...STRIMZI, "--set", own))
-    .filter(({ name }) => name.replace("shop-", "") in TABLE)
-    .map(({ pod }) => pod.containers[0].image as string);
+  const images = ofServices(render(...STRIMZI, "--set", own)).map(({ pod }) => pod.containers[0].image as string);
   assert.deepEqual([...new Set(images)].sort(), ["ordermesh-order:edited", "ordermesh:dev"]);
 });
 
@@ -100,13 +101,12 @@ test("only in development a container that does not answer is left, as a new one
   skip,
 }, () => {
   for (const development of [false, true]) {
-    const pods = podsOf(render(...STRIMZI, "--set", `development=${development}`));
-    for (const { name, pod } of pods.filter(({ name }) => name.replace("shop-", "") in TABLE))
+    for (const { name, pod } of ofServices(render(...STRIMZI, "--set", `development=${development}`)))
       assert.equal(pod.containers[0].livenessProbe === undefined, development, name);
   }
 });
 
-test("skaffold dev gives each service an image of its own, which it copies changes into", () => {
+test("skaffold dev copies a change of a service into its image: of its own, or the common one, which the auditor always runs", () => {
   const { profiles } = parse(readFileSync(join(ROOT, "skaffold.yaml"), "utf8"), { merge: true });
   const { build, patches } = profiles.find(({ name }: { name: string }) => name === "dev");
   type Artifact = {
@@ -114,18 +114,29 @@ test("skaffold dev gives each service an image of its own, which it copies chang
     readonly custom: { dependencies: { paths: string[] } };
     readonly sync?: unknown;
   };
-  const copied = (build.artifacts as Artifact[]).filter(({ sync }) => sync);
-  const services = Object.keys(TABLE);
-  assert.deepEqual(copied.map(({ image }) => image).sort(), services.map((service) => `ordermesh-${service}`).sort());
-  for (const { image, custom } of copied)
-    assert.ok(custom.dependencies.paths.includes(image.replace("ordermesh-", "services/")), image);
   const { value } = patches.find(({ path }: { path: string }) => path.endsWith("/setValueTemplates"));
-  for (const service of services)
+  for (const service of Object.keys(WHOLE_TABLE)) {
+    const own = (build.artifacts as Artifact[]).filter(({ custom }) =>
+      custom.dependencies.paths.includes(`services/${service}`),
+    );
+    const isCommon = service === "auditor" || service === "chaos";
+    assert.deepEqual(
+      own.map(({ image }) => image),
+      [isCommon ? "ordermesh" : `ordermesh-${service}`],
+    );
+    assert.ok(
+      own.every(({ sync }) => sync),
+      service,
+    );
     for (const [field, variable] of [
       ["repository", "IMAGE_REPO"],
       ["tag", "IMAGE_TAG"],
     ])
-      assert.equal(value[`services.${service}.${field}`], `{{.${variable}_ordermesh_${service}}}`);
+      assert.equal(
+        value[`services.${service}.${field}`],
+        isCommon ? undefined : `{{.${variable}_ordermesh_${service}}}`,
+      );
+  }
 });
 
 test("rights in the cluster are these and no others", { skip }, () => {
