@@ -126,6 +126,7 @@ class Http2Connection implements Connection {
       if (this.#isCurrent(session)) this.#ready(session);
     });
     session.once("connect", (_, socket) => {
+      if (session.destroyed) return; // Node tells of it even so when both happened in one turn of its loop.
       session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
       this.#sockets.set(session, socket);
     });

@@ -1,10 +1,14 @@
 /** Servers that end their connections when these are old, as load balancers of connections want it: no call may notice. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { systemClock } from "../src/clock.ts";
 import { connectGrpc } from "../src/grpc-connection.ts";
 import { connectHttp2 } from "../src/http2-connection.ts";
+import { ECHO } from "./echo.ts";
 import { ASK, newMesh, serve } from "./echo-mesh.ts";
+import { serveRaw } from "./raw-server.ts";
 
 const AT_A_TIME = 20;
 const SECONDS = 4;
@@ -33,3 +37,18 @@ for (const [name, connect] of [
     t.diagnostic(`${calls} calls`);
     assert.deepEqual(failures, []);
   });
+
+test("http2: a connection that is closed while it opens again ends nothing else", async (t) => {
+  const { address, server } = await serveRaw(t, (stream) => void stream.close());
+  const accepted = once(server, "connection");
+  const connection = connectHttp2(address);
+  const ask = { path: "/", method: ECHO.methods.read, request: ASK, headers: {}, timeoutMs: 5_000, signal: undefined };
+  await assert.rejects(connection.unary(ask));
+  assert.equal(connection.state, "ready");
+  (await accepted)[0].resetAndDestroy();
+  while (connection.state === "ready") await setImmediate();
+  assert.equal(connection.state, "connecting");
+  connection.close();
+  await systemClock.sleep(100); // An error that nobody can catch would fail this test.
+  assert.equal(connection.state, "closed");
+});
