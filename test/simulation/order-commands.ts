@@ -20,6 +20,7 @@ export function anOrder(orderId: string, key: string): NewOrder {
     currency: "EUR",
     paymentToken: "tok_visa",
     traceparent: "",
+    isDriven: true,
   };
 }
 
@@ -33,7 +34,8 @@ function remember(memory: Memory, rows: readonly (OrderRow | undefined)[]) {
 
 export const ORDER_COMMANDS: readonly Draw[] = [
   (chance) => {
-    const order = anOrder(chance.newId(chance.whole(1, 1_000_000)), chance.pick(["k1", "k2", "k3"]));
+    const made = anOrder(chance.newId(chance.whole(1, 1_000_000)), chance.pick(["k1", "k2", "k3"]));
+    const order = { ...made, isDriven: chance.pick([true, false]) };
     return {
       name: "accept",
       run: async (subject, memory) => remember(memory, [(await storeOf(subject).accept(order)).row]),

@@ -43,6 +43,7 @@ export type ServiceName = (typeof SERVICES)[number];
 export type Rules = {
   readonly sagaTimeoutMs: number;
   readonly sagaLeaseMs: number;
+  readonly sagaConcurrency: number;
   readonly carrierDelayMs: number;
   readonly providerTimeoutMs: number;
 };
@@ -107,9 +108,9 @@ function startOrder(machine: Machine): GrpcService {
   const toPayment = mesh.client(process, PaymentServiceDefinition);
   const payment = parts.payment?.(toPayment) ?? toPayment;
   const shared = { store, metrics: orderMetrics, clock, makeId: chance.newId };
-  const { sagaTimeoutMs: timeoutMs } = rules;
+  const limits = { timeoutMs: rules.sagaTimeoutMs, maxDriven: rules.sagaConcurrency };
   const own = parts.rules === undefined ? {} : { rules: parts.rules };
-  const runner = new SagaRunner({ ...shared, ...own, inventory, payment, timeoutMs, log, random: chance.random });
+  const runner = new SagaRunner({ ...shared, ...own, ...limits, inventory, payment, log, random: chance.random });
   const watch = new OrderWatch(clock);
   watch.listen(db);
   startRelay(machine);

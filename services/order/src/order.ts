@@ -51,6 +51,7 @@ export async function startOrder(
     inventory,
     payment,
     timeoutMs: config.sagaTimeoutMs,
+    maxDriven: config.sagaConcurrency,
     log,
     metrics: orderMetrics,
     clock,

@@ -36,13 +36,14 @@ const SAGA_RULES: SagaRules = { next, inputOfFailure };
 const MIN_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5_000;
 const RECOVERY_POLL_MS = 250;
-const RECOVERY_BATCH = 50;
 
 export type RunnerOptions = {
   readonly store: OrderStore;
   readonly inventory: MeshClient<typeof InventoryServiceDefinition>;
   readonly payment: MeshClient<typeof PaymentServiceDefinition>;
   readonly timeoutMs: number;
+  /** Orders that are driven at the same time. */
+  readonly maxDriven: number;
   readonly log: Logger;
   readonly metrics: OrderMetrics;
   readonly clock: Clock;
@@ -57,15 +58,28 @@ export class SagaRunner {
   readonly #options: RunnerOptions;
   readonly #wakeup: Wakeup;
   readonly #running = new Set<Promise<unknown>>();
+  /** Places kept for orders that are being accepted. */
+  #kept = 0;
+  /** Accepted orders wait in the database for a place: they come first. */
+  #isBehind = false;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
     this.#wakeup = new Wakeup(options.clock);
   }
 
-  /** Orders that are being driven now. */
-  get running(): number {
-    return this.#running.size;
+  /**
+   * Keeps a place for an order that is about to be accepted, until `unkeepPlace`. False when as many orders are driven as may be:
+   * the order is to be accepted without a driver then, and is claimed when its turn comes.
+   */
+  keepPlace(): boolean {
+    if (this.#isBehind || this.#places === 0) this.#isBehind = true;
+    else this.#kept += 1;
+    return !this.#isBehind;
+  }
+
+  unkeepPlace(): void {
+    this.#kept -= 1;
   }
 
   /** Drives an order that the caller holds until it is decided, rests, or is somebody else's; resolves with how it is then. Never rejects. */
@@ -78,7 +92,11 @@ export class SagaRunner {
     };
     const driving = runInContext(context, () => this.#drive(row).catch((error: unknown) => this.#letGo(row, error)));
     this.#running.add(driving);
-    return driving.finally(() => this.#running.delete(driving));
+    return driving.finally(() => {
+      this.#running.delete(driving);
+      // Not for every place: one statement claims as many orders as there are places.
+      if (this.#isBehind && this.#places * 2 >= this.#options.maxDriven) this.wake();
+    });
   }
 
   /** Looks for orders to take over, now. */
@@ -86,16 +104,23 @@ export class SagaRunner {
     this.#wakeup.wake();
   }
 
-  /** Takes over open orders until `signal` aborts; resolves when the last one is let go. */
+  /** Takes over open orders, the longest waiting first, until `signal` aborts; resolves when the last one is let go. */
   async recover(signal: AbortSignal): Promise<void> {
     const { store, random, log } = this.#options;
     while (!signal.aborted) {
       await this.#wakeup.wait(jitter(RECOVERY_POLL_MS, 0.3, random), signal);
-      const rows = await store.claim(RECOVERY_BATCH).catch(() => []); // The database's metrics show the failure; it is tried again.
+      const places = this.#places;
+      if (places === 0) continue;
+      const rows = await store.claim(places).catch(() => []); // The database's metrics show the failure; it is tried again.
       if (rows.length > 0) log.info({ "saga.orders": rows.length }, "driving open orders");
-      await Promise.all(rows.map((row) => this.drive(row)));
+      this.#isBehind = rows.length === places;
+      for (const row of rows) void this.drive(row);
     }
     await Promise.all(this.#running);
+  }
+
+  get #places(): number {
+    return Math.max(0, this.#options.maxDriven - this.#running.size - this.#kept);
   }
 
   /** Whatever stopped the drive: the order's lease ends, and recovery goes on with it. */

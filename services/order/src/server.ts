@@ -14,12 +14,12 @@ import type { OrderRow, OrderStore } from "./store.ts";
 import { hashRequest, isCustomerId, validateOrder } from "./validation.ts";
 import type { OrderWatch } from "./watch.ts";
 
-/** Sagas at the same time; more are refused before they are accepted. */
-const MAX_RUNNING = 500;
+/** PlaceOrder calls that are open at the same time; more are refused before they are accepted. */
+const MAX_PLACING = 500;
 /** Statements that wait for a connection to the database: what comes after so many could not be answered in time. */
 const MAX_WAITING = 256;
 /** Share of a call's time that is kept back to answer "still pending" before the caller gives up; more than a busy machine takes for it. */
-const ANSWER_MARGIN_SHARE = 0.1;
+const ANSWER_MARGIN_SHARE = 0.2;
 const MIN_ANSWER_MARGIN_MS = 100;
 const DEFAULT_PAGE = 20;
 const MAX_PAGE = 100;
@@ -46,7 +46,6 @@ const CALLERS = {
 
 export function orderService(dependencies: Dependencies): GrpcService {
   const { store, runner, watch } = dependencies;
-  /** PlaceOrder calls that are open; not all of them have a saga yet. */
   let placing = 0;
   const find = async (orderId: string, customerId: string) => {
     const row = isUuid(orderId) && isCustomerId(customerId) ? await store.find(orderId, customerId) : undefined;
@@ -58,7 +57,7 @@ export function orderService(dependencies: Dependencies): GrpcService {
     {
       async placeOrder(request, call) {
         validateOrder(request);
-        if (Math.max(placing, runner.running) >= MAX_RUNNING || store.waiting >= MAX_WAITING)
+        if (placing >= MAX_PLACING || store.waiting >= MAX_WAITING)
           throw new MeshError("exhausted", "TOO_MANY_ORDERS", "too many orders at once; try again soon");
         placing += 1;
         try {
@@ -116,10 +115,13 @@ async function placeOrder(
   const { runner, metrics } = dependencies;
   const answerAtMs = whenToAnswer(call, dependencies.clock);
   const hash = hashRequest(request);
-  const accepted = await accept(request, hash, call, dependencies);
+  const isDriven = runner.keepPlace();
+  const accepted = await accept({ ...request, hash, isDriven }, call, dependencies).finally(() => {
+    if (isDriven) runner.unkeepPlace();
+  });
   if (!accepted.hash.equals(hash)) throw keyReused();
-  if (!accepted.isNew) return await untilDecided(accepted.row, call, answerAtMs, dependencies);
-  metrics.orders.inc({ outcome: "accepted", reason: "" });
+  if (accepted.isNew) metrics.orders.inc({ outcome: "accepted", reason: "" });
+  if (!accepted.isNew || !isDriven) return await untilDecided(accepted.row, call, answerAtMs, dependencies);
   const driven = runner.drive(accepted.row);
   const { clock } = dependencies;
   const enough = new AbortController();
@@ -130,12 +132,11 @@ async function placeOrder(
 }
 
 async function accept(
-  request: PlaceOrderRequest,
-  hash: Buffer,
+  request: PlaceOrderRequest & { hash: Buffer; isDriven: boolean },
   call: CallContext,
   { store, catalog, clock, makeId = newId }: Dependencies,
 ) {
-  const { customerId, idempotencyKey: key, email, shipTo, paymentToken } = request;
+  const { customerId, idempotencyKey: key, email, shipTo, paymentToken, hash, isDriven } = request;
   try {
     const { lines, total } = await catalog.price(request);
     if (shipTo === undefined) throw new TypeError("a validated order has an address");
@@ -156,6 +157,7 @@ async function accept(
       currency: total.currency,
       paymentToken,
       traceparent: call.traceparent,
+      isDriven,
     });
   } catch (error) {
     // A repeated key gets its order even when the same request would not be taken today.
@@ -176,13 +178,13 @@ async function untilDecided(
   const read = async () => (await store.find(row.order_id, row.customer_id)) ?? row;
   const isEnough = ({ state }: OrderRow) => stepOf(state) === undefined;
   let latest = row;
-  const until = { signal: call.signal, timeoutMs: Math.max(0, answerAtMs - clock.nowMs()), isEnough };
+  const enough = new AbortController();
+  const signal = AbortSignal.any([call.signal, enough.signal]);
   const follow = async () => {
+    const until = { signal, timeoutMs: Number.POSITIVE_INFINITY, isEnough };
     for await (const current of watch.follow(row.order_id, read, until)) latest = current;
   };
-  const enough = new AbortController();
-  const timeout = clock.sleep(until.timeoutMs, AbortSignal.any([call.signal, enough.signal]));
-  await Promise.race([follow(), timeout]);
+  await Promise.race([follow(), clock.sleep(Math.max(0, answerAtMs - clock.nowMs()), signal)]);
   enough.abort();
   return latest;
 }

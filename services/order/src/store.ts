@@ -50,6 +50,8 @@ export type NewOrder = {
   readonly currency: string;
   readonly paymentToken: string;
   readonly traceparent: string;
+  /** The caller drives it at once; otherwise it waits to be claimed. */
+  readonly isDriven: boolean;
 };
 
 export type Transition = {
@@ -167,6 +169,7 @@ export class OrderStore {
   async accept(order: NewOrder): Promise<{ row: OrderRow; hash: Buffer; isNew: boolean }> {
     const { orderId, customerId, key, hash, email, shipTo, lines, totalMinor, currency, paymentToken, traceparent } =
       order;
+    const leaseMs = order.isDriven ? this.#leaseMs : 0;
     const values = [
       orderId,
       customerId,
@@ -179,7 +182,7 @@ export class OrderStore {
       currency,
       paymentToken,
       traceparent,
-      this.#leaseMs,
+      leaseMs,
     ];
     await failpoint("order.beforeAccept");
     const accepting = this.#db.query<OrderRow & { request_hash: Buffer; is_new: boolean }>(ACCEPT, ...values);

@@ -47,6 +47,7 @@ export async function start(t: TestContext, { timeoutMs = 60_000, recovers = tru
     inventory,
     payment,
     timeoutMs,
+    maxDriven: 32,
     log: testLog,
     metrics: orderMetrics,
     clock: systemClock,

@@ -39,11 +39,16 @@ type Row = {
   events: string[] | null;
   states: string[];
 };
-type Options = { readonly sagaTimeoutMs?: number; readonly leaseMs?: number; readonly recovers?: boolean };
+type Options = {
+  readonly sagaTimeoutMs?: number;
+  readonly leaseMs?: number;
+  readonly recovers?: boolean;
+  readonly maxDriven?: number;
+};
 
 export async function start(
   t: TestContext,
-  { sagaTimeoutMs = 60_000, leaseMs = 5_000, recovers = true }: Options = {},
+  { sagaTimeoutMs = 60_000, leaseMs = 5_000, recovers = true, maxDriven = 32 }: Options = {},
 ) {
   const { db, metrics } = await openDatabase(t, MIGRATIONS);
   const partners = new Partners();
@@ -57,7 +62,7 @@ export async function start(
   };
   const orderMetrics = createOrderMetrics(metrics.registry);
   const store = new OrderStore(db, leaseMs);
-  const common = { ...clients, timeoutMs: sagaTimeoutMs, log: testLog, metrics: orderMetrics };
+  const common = { ...clients, timeoutMs: sagaTimeoutMs, maxDriven, log: testLog, metrics: orderMetrics };
   const newRunner = () => new SagaRunner({ ...common, store, clock: systemClock, random: Math.random });
   const stopping = new AbortController();
   const recovering: Promise<void>[] = [];

@@ -123,6 +123,7 @@ for (const [state, end] of ENDS)
       totalMinor: 1299n,
       currency: "EUR",
       traceparent: "",
+      isDriven: false,
     });
     await db.query(FORCE, orderId, state);
     const decided = await untilDecided(orders, orderId);

@@ -1,0 +1,63 @@
+/** More orders than are driven at the same time: they are accepted all the same, wait in the database, and come in turn. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { skipWithoutPostgres as skip } from "@ordermesh/local/under-test";
+import { OrderStatus } from "@ordermesh/proto/ordermesh/order/v1/order";
+import { request, start } from "./order-with-partners.ts";
+import { Gate } from "./partners.ts";
+
+const { ORDER_STATUS_CONFIRMED: CONFIRMED, ORDER_STATUS_PENDING: PENDING } = OrderStatus;
+
+test("what comes while all places are taken is accepted at once, waits in turn, and is driven", { skip }, async (t) => {
+  const { orders, partners, decided } = await start(t, { maxDriven: 2 });
+  const gates = [new Gate(), new Gate()];
+  const reserved: string[] = [];
+  partners.before.reserve = (orderId) => gates[reserved.push(orderId) - 1]?.wait();
+  const first = [orders.placeOrder(request("k1")), orders.placeOrder(request("k2"))];
+  await Promise.all(gates.map(({ reached }) => reached));
+  const waiting: string[] = [];
+  for (const key of ["k3", "k4", "k5"]) {
+    const { order } = await orders.placeOrder(request(key), { timeoutMs: 500 });
+    assert.equal(order?.status, PENDING);
+    waiting.push(order.orderId);
+  }
+  assert.equal(reserved.length, 2);
+  for (const gate of gates) gate.open();
+  for (const { order } of await Promise.all(first)) assert.equal(order?.status, CONFIRMED);
+  for (const orderId of waiting) assert.equal((await decided(orderId)).status, CONFIRMED);
+  assert.equal(reserved[2], waiting[0], "the one that waits longest is driven first");
+});
+
+test("a new order does not overtake those that wait", { skip }, async (t) => {
+  const { orders, partners, decided } = await start(t, { maxDriven: 1 });
+  const gates = [new Gate(), new Gate()];
+  const reserved: string[] = [];
+  partners.before.reserve = (orderId) => gates[reserved.push(orderId) - 1]?.wait();
+  const first = orders.placeOrder(request("k1"));
+  await gates[0]?.reached;
+  const { order: second } = await orders.placeOrder(request("k2"), { timeoutMs: 500 });
+  gates[0]?.open();
+  assert.equal((await first).order?.status, CONFIRMED);
+  const third = orders.placeOrder(request("k3"));
+  await gates[1]?.reached;
+  gates[1]?.open();
+  const { order } = await third;
+  assert.equal(order?.status, CONFIRMED);
+  assert.equal((await decided(second?.orderId ?? "")).status, CONFIRMED);
+  assert.deepEqual(reserved.slice(1), [second?.orderId, order.orderId]);
+});
+
+test("an order that its caller asks for again while it waits is answered when it is decided", { skip }, async (t) => {
+  const { orders, partners } = await start(t, { maxDriven: 1 });
+  const gate = new Gate();
+  partners.before.reserve = gate.wait;
+  const first = orders.placeOrder(request("k1"));
+  await gate.reached;
+  const { order } = await orders.placeOrder(request("k2"), { timeoutMs: 500 });
+  assert.equal(order?.status, PENDING);
+  const again = orders.placeOrder(request("k2"));
+  gate.open();
+  await first;
+  assert.deepEqual([(await again).order?.orderId, (await again).order?.status], [order.orderId, CONFIRMED]);
+  assert.equal(partners.captures, 2);
+});
