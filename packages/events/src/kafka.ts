@@ -2,16 +2,10 @@
 import type { Clock } from "@ordermesh/mesh/clock";
 import { MeshError } from "@ordermesh/mesh/errors";
 import type { Logger } from "@ordermesh/runtime/log";
-import kafkajs, {
-  type Admin,
-  type Consumer,
-  type EachBatchPayload,
-  type Kafka,
-  type Producer,
-  type RetryOptions,
-} from "kafkajs";
+import kafkajs, { type Admin, type Consumer, type Kafka, type Producer, type RetryOptions } from "kafkajs";
 import { type Batch, type RawRecord, RecordRejected } from "./bus.ts";
 import { type OutboundEvent, toHeaders } from "./event.ts";
+import { handleWithHeartbeat } from "./kafka-batch.ts";
 import { quietRequestQueue } from "./kafka-request-queue.ts";
 import type { EventMetrics } from "./metrics.ts";
 import { Pulse } from "./pulse.ts";
@@ -23,8 +17,10 @@ const RETRY = { initialRetryTime: 100, maxRetryTime: 1_000, retries: Number.MAX_
 /** The least that brokers allow: the partitions of a killed consumer stand still for this long. */
 export const SESSION_TIMEOUT_MS = 6_000;
 export const HEARTBEAT_MS = 1_000;
-/** Brokers collect this much, or for this long: fewer and larger batches take less of everybody's CPU, and an event a bit longer. */
-const FETCH = { minBytes: 65_536, maxWaitTimeInMs: 100 };
+/** Brokers answer as soon as there is an event, or after this long: then a consumer can leave its group, or the group can change. */
+const MAX_WAIT_MS = 500;
+/** From one fetch to the next: what comes meanwhile is one batch, which takes less of everybody's CPU, and an event a bit longer. */
+const FETCH_EVERY_MS = 100;
 const STALL_MS = 60_000;
 const CONNECT_RETRY_MS = 500;
 const REPORT_EVERY_TRIES = 20;
@@ -158,7 +154,7 @@ export class KafkaBus {
       sessionTimeout: SESSION_TIMEOUT_MS,
       rebalanceTimeout: SESSION_TIMEOUT_MS,
       heartbeatInterval: HEARTBEAT_MS,
-      ...FETCH,
+      maxWaitTimeInMs: MAX_WAIT_MS,
       allowAutoTopicCreation: false,
       retry: RETRY,
     });
@@ -176,13 +172,21 @@ export class KafkaBus {
     await this.#untilDone(() => consumer.connect());
     await this.#untilDone(() => consumer.subscribe({ topics: [...topics], fromBeginning: true })); // Topics may come late.
     if (this.#closing.signal.aborted) return await consumer.disconnect();
-    const pulse = new Pulse(this.#options.clock);
-    consumer.on(consumer.events.FETCH, () => pulse.beat());
+    const { clock } = this.#options;
+    const pulse = new Pulse(clock);
+    let fetchedMs = 0;
+    consumer.on(consumer.events.FETCH, () => {
+      pulse.beat();
+      fetchedMs = clock.nowMs();
+    });
     await consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
       partitionsConsumedConcurrently: PARTITIONS,
-      eachBatch: (payload) => pulse.during(() => handleWithHeartbeat(payload, handle)),
+      eachBatch: async (payload) => {
+        await pulse.during(() => handleWithHeartbeat(payload, HEARTBEAT_MS, handle));
+        await clock.sleep(Math.max(0, fetchedMs + FETCH_EVERY_MS - clock.nowMs()), isOver);
+      },
     });
     await this.#watch(pulse, isOver, onFatal);
   }
@@ -266,33 +270,4 @@ export function newKafka(options: KafkaOptions, retry: RetryOptions): Kafka {
       log.debug({ "kafka.namespace": entry.namespace }, entry.log.message);
     },
   });
-}
-
-async function handleWithHeartbeat(payload: EachBatchPayload, handle: (batch: Batch) => Promise<void>): Promise<void> {
-  const { batch, heartbeat, resolveOffset, commitOffsetsIfNecessary, isRunning, isStale } = payload;
-  if (!isRunning() || isStale()) return;
-  const { topic, partition } = batch;
-  const last = batch.messages.at(-1);
-  if (last === undefined) return;
-  const skip = () => resolveOffset(last.offset);
-  const commit = async () => {
-    skip();
-    // Not `consumer.commitOffsets`: its errors hide that the group is rebalancing, and the consumer would end.
-    const partitions = [{ partition, offset: String(BigInt(last.offset) + 1n) }];
-    await commitOffsetsIfNecessary({ topics: [{ topic, partitions }] });
-  };
-  const records = batch.messages.map(({ key, value, headers, offset }) => ({
-    topic,
-    partition,
-    offset,
-    key,
-    value,
-    headers: headers ?? {},
-  }));
-  const beat = setInterval(() => void heartbeat().catch(() => undefined), HEARTBEAT_MS);
-  try {
-    await handle({ topic, partition, records, skip, commit });
-  } finally {
-    clearInterval(beat);
-  }
 }

@@ -1,10 +1,11 @@
 /** The Kafka adapter itself. */
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { testLog } from "@ordermesh/local/under-test";
 import { systemClock } from "@ordermesh/mesh/clock";
-import { RecordRejected } from "../src/bus.ts";
+import { type Batch, RecordRejected } from "../src/bus.ts";
 import { KafkaBus } from "../src/kafka.ts";
 import { TOPICS } from "../src/topics.ts";
 import {
@@ -52,6 +53,30 @@ test("an idle connection wakes nobody, and no time-out is negative", { skip }, a
     warnings.filter((name) => name === "TimeoutNegativeWarning"),
     [],
   );
+});
+
+test("events that come one by one are handled as some batches, the first of them without a wait for more", {
+  skip,
+}, async (t) => {
+  const bus = openBus(t);
+  const topic = await newTopic(bus);
+  const batches: { readonly atMs: number; readonly offsets: readonly string[] }[] = [];
+  const handle = async ({ records, commit }: Batch) => {
+    batches.push({ atMs: systemClock.nowMs(), offsets: records.map(({ offset }) => offset) });
+    await commit();
+  };
+  bus.consume(`test-${randomUUID()}`, [topic], handle, assert.fail);
+  const first = anEvent(topic);
+  await bus.publish([first]);
+  await eventually("the first", () => batches.length === 1);
+  await sleep(2 * OBSERVED_MS); // Now the consumer waits at the broker.
+  const startedMs = systemClock.nowMs();
+  for (let count = 1; count <= 50; count += 1) await bus.publish([anEvent(topic, { key: first.key })]);
+  await eventually("all of them", () => batches.flatMap(({ offsets }) => offsets).length === 51);
+  const tookMs = systemClock.nowMs() - startedMs;
+  t.diagnostic(`50 events in ${Math.round(tookMs)} ms: ${batches.length - 1} batches`);
+  assert.ok((batches[1]?.offsets.length ?? 0) <= 3, "the first waited for others");
+  assert.ok(batches.length - 1 <= 2 + tookMs / 100, `${batches.length - 1} batches in ${tookMs} ms`);
 });
 
 test("a record that is too large is rejected for good, and the next ones are not", { skip }, async (t) => {

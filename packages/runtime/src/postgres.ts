@@ -38,6 +38,8 @@ export type Database = Tx & {
 const CONNECT_TIMEOUT_MS = 3_000;
 const STATEMENT_TIMEOUT_MS = 5_000;
 const IDLE_IN_TRANSACTION_MS = 10_000;
+/** A new connection costs the server a process, a password exchange and all plans anew: after pg's 10 s every lull would. */
+const IDLE_CONNECTION_MS = 300_000;
 const MIN_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5_000;
 const INT8_OID = 20;
@@ -75,6 +77,7 @@ export class Db implements Database {
     this.#pool = new pg.Pool({
       ...connectionOptions(options.url),
       max: options.poolSize,
+      idleTimeoutMillis: IDLE_CONNECTION_MS,
       statement_timeout: STATEMENT_TIMEOUT_MS,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
     });

@@ -53,6 +53,14 @@ test("a violated constraint is told by its name, and its connection is used agai
   assert.deepEqual(await db.query(session), before);
 });
 
+test("a connection outlives a lull", { skip }, async (t) => {
+  const { db } = await openDatabase(t, migrations(), 1);
+  const session = sql("session", "SELECT pg_backend_pid()");
+  const before = await db.query(session);
+  await systemClock.sleep(11_000); // pg would end it after 10 s.
+  assert.deepEqual(await db.query(session), before);
+});
+
 test("a transaction that fails leaves nothing, and its connection is used again", { skip }, async (t) => {
   const { db } = await openDatabase(t, migrations(), 1);
   const insert = sql("insert", "INSERT INTO t (id) VALUES ($1)");
