@@ -120,8 +120,9 @@ async function placeOrder(
     if (isDriven) runner.unkeepPlace();
   });
   if (!accepted.hash.equals(hash)) throw keyReused();
-  if (accepted.isNew) metrics.orders.inc({ outcome: "accepted", reason: "" });
-  if (!accepted.isNew || !isDriven) return await untilDecided(accepted.row, call, answerAtMs, dependencies);
+  if (!accepted.isNew) return await untilDecided(accepted.row, call, answerAtMs, dependencies);
+  metrics.orders.inc({ outcome: "accepted", reason: "" });
+  if (!isDriven) return accepted.row; // It waits for others first: whoever wants to know how it ends follows it.
   const driven = runner.drive(accepted.row);
   const { clock } = dependencies;
   const enough = new AbortController();
