@@ -157,7 +157,7 @@ export interface PlaceOrderRequest {
 
 /** The accepted order. */
 export interface PlaceOrderResponse {
-  /** PENDING when it was not decided before the deadline. */
+  /** PENDING when it was not decided before the deadline, or has to wait for others. */
   order: Order | undefined;
 }
 
@@ -1213,7 +1213,8 @@ export const OrderServiceDefinition = {
   fullName: "ordermesh.order.v1.OrderService",
   methods: {
     /**
-     * Accepts an order and waits until it is decided or the deadline nears; then the answer is the order still PENDING.
+     * Accepts an order and waits until it is decided or the deadline nears; then the answer is the order still PENDING. It is so
+     * at once when other orders have to be driven first.
      * The same idempotency key with the same body returns the same order; with another body it fails with
      * INVALID_ARGUMENT and reason IDEMPOTENCY_KEY_REUSED.
      */
