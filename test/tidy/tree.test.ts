@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { test } from "node:test";
+import { MEMORY } from "@ordermesh/local/services";
 import { POINTS } from "../crash/matrix.ts";
 import { listFiles, productionFiles, ROOT } from "./sources.ts";
 
@@ -99,6 +100,15 @@ test("the documents stay short", () => {
       .split("\n").length ?? Number.POSITIVE_INFINITY;
   assert.ok(lines("README.md") <= 150, `README.md has ${lines("README.md")} lines, the limit is 150`);
   assert.ok(lines("ARCHITECTURE.md") <= 300, `ARCHITECTURE.md has ${lines("ARCHITECTURE.md")} lines, the limit is 300`);
+});
+
+test("processes and the image have the same options for memory", () => {
+  const dockerfile = files.find(({ path }) => path === "Dockerfile")?.text ?? "";
+  const [, started = ""] = /^ENTRYPOINT (.+)$/m.exec(dockerfile) ?? [];
+  const bound = MEMORY.args.filter((arg) => arg.startsWith("--max-heap-size=")); // In a container its limit is the bound.
+  assert.deepEqual(JSON.parse(started), ["node", ...MEMORY.args.filter((arg) => !bound.includes(arg))]);
+  for (const [name, value] of Object.entries(MEMORY.env))
+    assert.match(dockerfile, new RegExp(`^ENV ${name}=${value}$`, "m"));
 });
 
 test("every runtime dependency beyond the given six has a decision record", () => {

@@ -18,10 +18,10 @@ export const SERVICES: readonly ServiceSpec[] = [
 
 /**
  * Memory of each process, in MiB, as in a container of 320 where Node 24 allows itself 259 (of a whole machine it takes gigabytes before it
- * collects) and the image gives new objects 8 and C two places to allocate from: what is fixed does not grow.
+ * collects), and with the image's options: what is fixed does not grow.
  */
 export const MEMORY = {
-  args: ["--max-heap-size=256", "--min-semi-space-size=8", "--max-semi-space-size=8"],
+  args: ["--max-heap-size=256", "--min-semi-space-size=8", "--max-semi-space-size=8", "--heap-growing-percent=15"],
   env: { MALLOC_ARENA_MAX: "2" },
 } as const;
 
