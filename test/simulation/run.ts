@@ -130,6 +130,6 @@ function chooseRules(chance: Chance): Rules {
     sagaLeaseMs: 5_000,
     carrierDelayMs: chance.pick([0, 100, 1_000]),
     providerTimeoutMs: 1_500,
-    sagaConcurrency: chance.pick([1, 2, 32]),
+    sagaConcurrency: chance.pick([2, 32, 32, 32]),
   };
 }
