@@ -60,9 +60,9 @@ test("events that come one by one are handled as some batches, the first of them
 }, async (t) => {
   const bus = openBus(t);
   const topic = await newTopic(bus);
-  const batches: { readonly atMs: number; readonly offsets: readonly string[] }[] = [];
+  const batches: number[] = [];
   const handle = async ({ records, commit }: Batch) => {
-    batches.push({ atMs: systemClock.nowMs(), offsets: records.map(({ offset }) => offset) });
+    batches.push(records.length);
     await commit();
   };
   bus.consume(`test-${randomUUID()}`, [topic], handle, assert.fail);
@@ -72,10 +72,10 @@ test("events that come one by one are handled as some batches, the first of them
   await sleep(2 * OBSERVED_MS); // Now the consumer waits at the broker.
   const startedMs = systemClock.nowMs();
   for (let count = 1; count <= 50; count += 1) await bus.publish([anEvent(topic, { key: first.key })]);
-  await eventually("all of them", () => batches.flatMap(({ offsets }) => offsets).length === 51);
+  await eventually("all of them", () => batches.reduce((sum, events) => sum + events, 0) === 51);
   const tookMs = systemClock.nowMs() - startedMs;
   t.diagnostic(`50 events in ${Math.round(tookMs)} ms: ${batches.length - 1} batches`);
-  assert.ok((batches[1]?.offsets.length ?? 0) <= 3, "the first waited for others");
+  assert.ok((batches[1] ?? 0) <= 3, "the first waited for others");
   assert.ok(batches.length - 1 <= 2 + tookMs / 100, `${batches.length - 1} batches in ${tookMs} ms`);
 });
 

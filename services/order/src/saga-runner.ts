@@ -73,8 +73,8 @@ export class SagaRunner {
    * the order is to be accepted without a driver then, and is claimed when its turn comes.
    */
   keepPlace(): boolean {
-    if (this.#isBehind || this.#places === 0) this.#isBehind = true;
-    else this.#kept += 1;
+    this.#isBehind ||= this.#places === 0;
+    if (!this.#isBehind) this.#kept += 1;
     return !this.#isBehind;
   }
 
