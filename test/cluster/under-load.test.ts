@@ -11,7 +11,7 @@ const { mode, tag: before } = await installed();
 const LOAD_S = 45;
 /**
  * An upgrade starts every service at once. With the whole cluster on fewer cores than this those that serve get too little of them
- * meanwhile, and customers who waited 5 s ask again under their key.
+ * meanwhile, and customers who waited 7 s ask again under their key.
  */
 const CORES_FOR_AN_UPGRADE = 4;
 

@@ -10,6 +10,8 @@ import type { PlaceOrderRequest, PricedLine } from "@ordermesh/proto/ordermesh/o
 const FRESH_MS = 10_000;
 /** An unknown product is asked for, but not more often than this. */
 const MIN_REFRESH_MS = 1_000;
+/** Longer than the mesh's own, as without prices no order is accepted: a process that is new asks over connections that are new. */
+const FETCH_TIMEOUT_MS = 3_000;
 const MAX_TOTAL_MINOR = 10n ** 12n;
 
 export type PricedOrder = { readonly lines: PricedLine[]; readonly total: Money };
@@ -24,6 +26,11 @@ export class Catalog {
   constructor(inventory: Pick<MeshClient<typeof InventoryServiceDefinition>, "listProducts">, clock: Clock) {
     this.#inventory = inventory;
     this.#clock = clock;
+  }
+
+  /** Asks for the prices before the first order needs them; resolves even when there are none yet. */
+  async prepare(): Promise<void> {
+    await this.#load().catch(() => undefined); // The first order asks again.
   }
 
   /** @throws MeshError invalid ORDER_INVALID, TOTAL_MISMATCH; unavailable when inventory never answered */
@@ -49,7 +56,9 @@ export class Catalog {
       signal: new AbortController().signal, // Others wait for the answer too, so no caller may cancel it.
       caller: "order",
     };
-    const { products } = await runInContext(context, () => this.#inventory.listProducts({}));
+    const { products } = await runInContext(context, () =>
+      this.#inventory.listProducts({}, { timeoutMs: FETCH_TIMEOUT_MS }),
+    );
     this.#products = new Map(products.map((product) => [product.sku, product]));
     this.#loadedMs = this.#clock.nowMs();
   }

@@ -74,6 +74,7 @@ export async function startOrder(
   lifecycle.onClose("postgres", () => db.close());
   lifecycle.onClose("kafka", () => bus.close());
   const catalog = new Catalog(inventory, clock);
+  await catalog.prepare();
   return [orderService({ store, runner, catalog, watch, metrics: orderMetrics, clock })];
 }
 

@@ -37,7 +37,7 @@ test("a placed order is answered with itself and its address", async () => {
     },
   });
   const [call] = setup.orders.placed;
-  assert.equal(call?.options.timeoutMs, 5_000);
+  assert.equal(call?.options.timeoutMs, 7_000);
   assert.deepEqual(call?.request, {
     ...ORDER,
     idempotencyKey: "key-1",

@@ -4,8 +4,8 @@ import { type OrderBody, toJson, toPlaceOrder, toProductJson } from "./orders.ts
 import { KEY_HEADERS, ORDER, ORDER_BODY, ORDER_ID, ORDERS, PROBLEMS, PRODUCTS } from "./schemas.ts";
 import { customerOf, present, type Shop } from "./shop.ts";
 
-/** How long an order may take to be decided before the answer is 202. */
-const PLACE_TIMEOUT_MS = 5_000;
+/** How long a customer waits for an answer at most; for half of it an order may be decided before the answer is 202. */
+const PLACE_TIMEOUT_MS = 7_000;
 const MAX_LISTED = 50;
 
 type OrderParams = { Params: { orderId: string } };
