@@ -1213,8 +1213,8 @@ export const OrderServiceDefinition = {
   fullName: "ordermesh.order.v1.OrderService",
   methods: {
     /**
-     * Accepts an order and waits until it is decided or the deadline nears; then the answer is the order still PENDING. It is so
-     * at once when other orders have to be driven first.
+     * Accepts an order and waits until it is decided or half of the call's time is over; then the answer is the order still
+     * PENDING. It is so at once when other orders have to be driven first.
      * The same idempotency key with the same body returns the same order; with another body it fails with
      * INVALID_ARGUMENT and reason IDEMPOTENCY_KEY_REUSED.
      */
