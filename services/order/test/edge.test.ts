@@ -54,8 +54,10 @@ const bad: readonly [Partial<PlaceOrderRequest>, string, string][] = [
   [{ idempotencyKey: "" }, "ORDER_INVALID", "idempotency_key"],
   [{ idempotencyKey: "k".repeat(256) }, "ORDER_INVALID", "idempotency_key"],
   [{ customerId: "a\u0000" }, "ORDER_INVALID", "customer_id"],
+  [{ email: "nobody" }, "ORDER_INVALID", "email"],
   [{ email: "a\u0000@example.com" }, "ORDER_INVALID", "email"],
   [{ email: `${"e".repeat(900_000)}@example.com` }, "ORDER_INVALID", "email"],
+  [{ shipTo: undefined }, "ORDER_INVALID", "ship_to"],
   [{ lines: [] }, "ORDER_INVALID", "lines"],
   [
     { lines: Array.from({ length: 10_001 }, (_, index) => ({ sku: `S-${index}`, quantity: 1 })) },
@@ -97,6 +99,7 @@ test("an unknown, misspelt or foreign order is not found, alike for every method
     [randomUUID(), "ada"],
     ["../orders", "ada"],
     ["%00", "ada"],
+    ["", "ada"],
     ["\u0000", "ada"],
     ["' OR true --", "ada"],
   ] as const;
@@ -106,17 +109,16 @@ test("an unknown, misspelt or foreign order is not found, alike for every method
     await assert.rejects(orders.cancelOrder({ orderId, customerId }), refused);
     await assert.rejects(Array.fromAsync(orders.watchOrder({ orderId, customerId })), refused);
   }
-  assert.equal(
-    (await orders.getOrder({ orderId: order?.orderId ?? "", customerId: "ada" })).order?.version,
-    order?.version,
-  );
+  assert.deepEqual((await orders.getOrder({ orderId: order?.orderId ?? "", customerId: "ada" })).order, order);
 });
 
-test("a customer's orders come in pages, newest first, and a guest has no list", { skip }, async (t) => {
+test("a customer's orders come in pages, newest first; a guest has no list, only the order's id", {
+  skip,
+}, async (t) => {
   const { orders } = await start(t);
   const ids: string[] = [];
   for (const key of ["k1", "k2", "k3"]) ids.unshift((await orders.placeOrder(request(key))).order?.orderId ?? "");
-  await orders.placeOrder(request("k4", { customerId: "guest" }));
+  const { order: ofGuest } = await orders.placeOrder(request("k4", { customerId: "guest" }));
   const first = await orders.listOrders({ customerId: "ada", pageSize: 2, pageToken: "" });
   const second = await orders.listOrders({ customerId: "ada", pageSize: 2, pageToken: first.nextPageToken });
   assert.deepEqual(
@@ -125,6 +127,8 @@ test("a customer's orders come in pages, newest first, and a guest has no list",
   );
   assert.equal(second.nextPageToken, "");
   assert.deepEqual((await orders.listOrders({ customerId: "guest", pageSize: 0, pageToken: "" })).orders, []);
+  const found = await orders.getOrder({ orderId: ofGuest?.orderId ?? "", customerId: "guest" });
+  assert.deepEqual(found.order, ofGuest);
   for (const change of [{ pageSize: -1 }, { pageSize: 101 }, { pageToken: "\u0000" }, { customerId: "\u0000" }])
     await assert.rejects(orders.listOrders({ customerId: "ada", pageSize: 0, pageToken: "", ...change }), {
       reason: "PAGE_INVALID",

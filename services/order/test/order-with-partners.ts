@@ -82,6 +82,7 @@ export async function start(
     db,
     metrics,
     store,
+    runner,
     partners,
     orders,
     /** Another process that looks for orders to take over. */

@@ -48,15 +48,28 @@ test("a good order is four statements, three calls and one event", { skip }, asy
   ]);
 });
 
-for (const [title, change, reason, held] of [
-  ["declined card", { paymentToken: "tok_declined" }, "PAYMENT_DECLINED", ["DECLINED", "RELEASED"]],
-  ["sold-out product", { lines: [{ sku: "GONE-1", quantity: 1 }] }, "OUT_OF_STOCK", [undefined, "RELEASED"]],
+for (const [title, change, reason, calls, held] of [
+  [
+    "declined card",
+    { paymentToken: "tok_declined" },
+    "PAYMENT_DECLINED",
+    ["reserve", "charge", "release"],
+    ["DECLINED", "RELEASED"],
+  ],
+  [
+    "sold-out product",
+    { lines: [{ sku: "GONE-1", quantity: 1 }] },
+    "OUT_OF_STOCK",
+    ["reserve", "release"],
+    [undefined, "RELEASED"],
+  ],
 ] as const)
   test(`a ${title} cancels the order in the same call and holds nothing`, { skip }, async (t) => {
     const { orders, partners, rowOf } = await start(t, { recovers: false });
     const { order } = await orders.placeOrder(request("k1", structuredClone(change) as object));
     assert.equal(order?.status, OrderStatus.ORDER_STATUS_CANCELLED);
     assert.equal(order.cancelReason, CancelReason[`CANCEL_REASON_${reason}`]);
+    assert.deepEqual(partners.calls, calls);
     assert.deepEqual(holdings(partners, order.orderId), held);
     const { events, payment_token } = await rowOf(order.orderId);
     assert.deepEqual([events, payment_token], [[CANCELLED], null]);
