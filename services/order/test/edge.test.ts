@@ -186,7 +186,7 @@ test("a watcher sees an order pending, confirmed, prepared and shipped, each ver
   await placing;
 });
 
-test("shortly before its deadline a call answers that the order is pending, and the saga goes on without it", {
+test("when half of its time is over a call answers that the order is pending, and the saga goes on without it", {
   skip,
 }, async (t) => {
   const { orders, partners, decided } = await start(t);
