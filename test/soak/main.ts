@@ -44,7 +44,9 @@ async function main(): Promise<number> {
   if (typeof load === "number") return load;
   const progress = progressTo(process.stdout);
   const { signal } = abort;
-  const soaked = await ChaosSystem.start({ name: "soak", env: process.env, progress, signal });
+  const start = () => ChaosSystem.start({ name: "soak", env: process.env, progress, signal });
+  await (await start()).stop(); // Once before, so that Node has compiled all, as in the image: what it does first takes memory for good.
+  const soaked = await start();
   try {
     return await soak(soaked, load);
   } finally {
