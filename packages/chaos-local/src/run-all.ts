@@ -63,7 +63,9 @@ async function runOn(
       system = undefined;
     }
   } catch (error) {
-    if (!signal.aborted) throw error; // A start that was given up: what ran before has its results.
+    if (signal.aborted) return; // A start that was given up: what ran before has its results.
+    say(`system ${number} takes no more experiments: ${String(error)}`);
+    throw error;
   } finally {
     await system?.stop();
   }

@@ -1,9 +1,10 @@
 /** Prepares etcd: one member or three, from a binary, built once from its Go module, or from its image. */
-import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { mkdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { run } from "./command.ts";
 import { fromSource } from "./container.ts";
+import { madeOnce } from "./made-once.ts";
 import { freePorts, givenPart, type Part, untilHealthy } from "./part.ts";
 import { ManagedProcess, type ProcessSpec } from "./process.ts";
 import type { Progress } from "./progress.ts";
@@ -91,12 +92,13 @@ async function isHealthy(client: string): Promise<void> {
 /** Builds under a name of its own and renames, so that an interrupted or a second build does no harm. */
 async function buildEtcd({ cacheDir, source, progress }: PartOptions): Promise<string> {
   const built = join(cacheDir, "etcd", "etcd");
-  if (existsSync(built) || source.kind !== "toolchain") return built;
-  const draft = `${built}.${process.pid}`;
-  mkdirSync(join(cacheDir, "etcd"), { recursive: true });
-  await progress("Building etcd with Go, once (one to two minutes)", () =>
-    run(source.path, ["build", "-trimpath", "-o", draft, "."], { cwd: MODULE }),
-  );
-  renameSync(draft, built);
-  return built;
+  if (source.kind !== "toolchain") return built;
+  return await madeOnce(built, async () => {
+    const draft = `${built}.${process.pid}`;
+    mkdirSync(join(cacheDir, "etcd"), { recursive: true });
+    await progress("Building etcd with Go, once (one to two minutes)", () =>
+      run(source.path, ["build", "-trimpath", "-o", draft, "."], { cwd: MODULE }),
+    );
+    renameSync(draft, built);
+  });
 }

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { run } from "./command.ts";
 import { fromSource } from "./container.ts";
 import type { PartOptions } from "./etcd.ts";
+import { madeOnce } from "./made-once.ts";
 import { freePorts, givenPart, type Part, untilHealthy } from "./part.ts";
 import { ManagedProcess, type ProcessSpec } from "./process.ts";
 
@@ -163,29 +164,29 @@ function answers(port: number): Promise<void> {
 }
 
 /** Fetches into a folder of its own, checks every jar, and renames. */
-async function fetchJars({ cacheDir, progress }: PartOptions): Promise<string> {
+function fetchJars({ cacheDir, progress }: PartOptions): Promise<string> {
   const libs = join(cacheDir, "kafka", "libs");
-  if (existsSync(libs)) return libs;
   const draft = `${libs}.${process.pid}`;
-  await progress("Fetching Kafka with Maven, once (44 MB)", () =>
-    run("mvn", [
-      "-q",
-      "-B",
-      "-f",
-      join(PROJECT, "pom.xml"),
-      "dependency:copy-dependencies",
-      `-DoutputDirectory=${draft}`,
-      "-DincludeScope=runtime",
-    ]),
-  );
-  try {
-    verifyJars(draft, readFileSync(join(PROJECT, "sha256sums.txt"), "utf8"));
-    renameSync(draft, libs);
-  } catch (error) {
-    rmSync(draft, { recursive: true });
-    if (!existsSync(libs)) throw error; // Another start was faster.
-  }
-  return libs;
+  return madeOnce(libs, async () => {
+    await progress("Fetching Kafka with Maven, once (44 MB)", () =>
+      run("mvn", [
+        "-q",
+        "-B",
+        "-f",
+        join(PROJECT, "pom.xml"),
+        "dependency:copy-dependencies",
+        `-DoutputDirectory=${draft}`,
+        "-DincludeScope=runtime",
+      ]),
+    );
+    try {
+      verifyJars(draft, readFileSync(join(PROJECT, "sha256sums.txt"), "utf8"));
+      renameSync(draft, libs);
+    } catch (error) {
+      rmSync(draft, { recursive: true });
+      if (!existsSync(libs)) throw error; // Another start was faster.
+    }
+  });
 }
 
 /** @throws Error that names the jars which are missing, unexpected or different */
