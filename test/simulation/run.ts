@@ -22,8 +22,8 @@ import type { Statements } from "./statements/statements.ts";
 import { readWorld } from "./world.ts";
 
 const MAX_ORDERS = 5;
-/** Of each product; few of one, so that orders compete. */
-const PIECES = { "GONE-1": 0, "MUG-1": 1_000, "PEN-1": 1_000, "SCARCE-1": 2 };
+/** Of each product; a single one of one, so that orders compete. */
+const PIECES = { "GONE-1": 0, "MUG-1": 1_000, "PEN-1": 1_000, "SCARCE-1": 1 };
 const LOAD_MS = 2_000;
 const LOOK_EVERY_MS = 250;
 /** Virtual time after the faults within which everything has to come to rest. */

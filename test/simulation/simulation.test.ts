@@ -7,7 +7,7 @@ import { run } from "./run.ts";
 
 const CLEAN_RUNS = 100;
 /** A few times what the rarest bug needed. */
-const HUNT_RUNS = 1_500;
+const HUNT_RUNS = 3_000;
 
 test("one seed is one interleaving, event by event", async () => {
   const record = async () => {
