@@ -38,6 +38,17 @@ function inventoryOf(clock: ManualClock, answerMs: number) {
   return inventory;
 }
 
+/** A catalog that has asked inventory beforehand, for as long as it may take. */
+async function prepared(answerMs: number) {
+  const clock = new ManualClock();
+  const inventory = inventoryOf(clock, answerMs);
+  const catalog = new Catalog(inventory, clock);
+  const preparing = catalog.prepare();
+  await clock.advance(3_000);
+  await preparing;
+  return { clock, inventory, catalog };
+}
+
 test("an order waits for the first prices even when inventory takes its time, as on a machine where all starts anew", async () => {
   const clock = new ManualClock();
   const catalog = new Catalog(inventoryOf(clock, 2_500), clock);
@@ -47,23 +58,13 @@ test("an order waits for the first prices even when inventory takes its time, as
 });
 
 test("with prices asked for beforehand no order waits", async () => {
-  const clock = new ManualClock();
-  const inventory = inventoryOf(clock, 2_500);
-  const catalog = new Catalog(inventory, clock);
-  const preparing = catalog.prepare();
-  await clock.advance(2_500);
-  await preparing;
+  const { inventory, catalog } = await prepared(2_500);
   assert.equal((await catalog.price(order)).total.minorUnits, 2_598n);
   assert.equal(inventory.asked, 1);
 });
 
 test("inventory that does not answer beforehand holds nothing up, and the first order asks again", async () => {
-  const clock = new ManualClock();
-  const inventory = inventoryOf(clock, 10_000);
-  const catalog = new Catalog(inventory, clock);
-  const preparing = catalog.prepare();
-  await clock.advance(3_000);
-  await preparing;
+  const { clock, inventory, catalog } = await prepared(10_000);
   inventory.answerMs = 0;
   const priced = catalog.price(order);
   await clock.advance(0);
