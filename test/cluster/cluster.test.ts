@@ -20,9 +20,13 @@ test("everything runs, nothing was restarted", async (t) => {
   assert.deepEqual(await restarts(), []);
 });
 
-test("a program finds in the image what was compiled for it", async () => {
-  const script = 'import { getCompileCacheDir } from "node:module"; console.log(getCompileCacheDir());';
-  assert.match(await runIn("order", script), /^\/app\/\.compile-cache\//);
+test("a program finds in the image what was compiled for it", async (t) => {
+  // Started once more as the container's process was, with a setting that is refused: Node tells whose cache it accepted.
+  const again = "NODE_DEBUG_NATIVE=COMPILE_CACHE MESH_BAKE=1 xargs -0 env < /proc/1/cmdline 2>&1 || true";
+  const said = await kubectl("exec", `deployment/${RELEASE}-order`, "--", "sh", "-c", again);
+  const accepted = said.match(/V8 code cache for .* was accepted/g) ?? [];
+  t.diagnostic(`${accepted.length} modules`);
+  assert.ok(accepted.length > 300, `${accepted.length} modules came from the cache`);
 });
 
 test("helm test: an order is shipped, its customer is in no log, whoever is not in the table reaches nobody", async (t) => {

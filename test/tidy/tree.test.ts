@@ -106,7 +106,12 @@ test("processes and the image have the same options for memory", () => {
   const dockerfile = files.find(({ path }) => path === "Dockerfile")?.text ?? "";
   const [, started = ""] = /^ENTRYPOINT (.+)$/m.exec(dockerfile) ?? [];
   const bound = MEMORY.args.filter((arg) => arg.startsWith("--max-heap-size=")); // In a container its limit is the bound.
-  assert.deepEqual(JSON.parse(started), ["node", ...MEMORY.args.filter((arg) => !bound.includes(arg))]);
+  const args = MEMORY.args.filter((arg) => !bound.includes(arg));
+  assert.deepEqual(JSON.parse(started), ["node", ...args]);
+  assert.ok(
+    dockerfile.includes(`node ${args.join(" ")} $service/src/main.ts`),
+    "compiled with other options than it runs with",
+  );
   for (const [name, value] of Object.entries(MEMORY.env))
     assert.match(dockerfile, new RegExp(`^ENV ${name}=${value}$`, "m"));
 });
