@@ -26,7 +26,7 @@ async function nextImage(): Promise<string> {
 
 function report(t: TestContext, { load, verdict, restMs }: DemoResult): void {
   t.diagnostic(
-    `${load.begun} orders: ${load.confirmed} confirmed, ${load.cancelled} cancelled, ${load.refused} refused, ${load.unknown} unknown, ${load.retries} asked again; p50 ${load.p50Ms} ms, p99 ${load.p99Ms} ms; at rest after ${restMs} ms; ${verdict.verdict}`,
+    `${load.begun} orders: ${load.confirmed} confirmed, ${load.cancelled} cancelled, ${load.refused} refused, ${load.unknown} unknown, ${load.retries} asked again, ${load.unanswered} later calls unanswered; p50 ${load.p50Ms} ms, p99 ${load.p99Ms} ms; at rest after ${restMs} ms; ${verdict.verdict}`,
   );
 }
 
@@ -40,6 +40,7 @@ function assertKept({ load, verdict, isAtRest }: DemoResult): void {
 function assertUnseen(result: DemoResult): void {
   assertKept(result);
   assert.equal(result.load.retries, 0, "orders asked for again");
+  assert.equal(result.load.unanswered, 0, "looks at orders, and orders placed once more, without an answer");
 }
 
 test("an upgrade to another image and the way back are seen by no customer", async (t) => {

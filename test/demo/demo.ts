@@ -106,6 +106,19 @@ async function make(kill: Kill, system: System): Promise<string> {
 
 function describe(report: LoadReport | undefined): string {
   if (report === undefined) return "starting the load";
-  const { begun, planned, confirmed, cancelled, pending, inFlight, refused, unknown, retries, p50Ms, p99Ms } = report;
-  return `${begun}/${planned} placed: ${confirmed} confirmed, ${cancelled} cancelled, ${pending} pending, ${refused} refused, ${unknown} unknown, ${inFlight} in flight, ${retries} asked again; p50 ${p50Ms} ms, p99 ${p99Ms} ms`;
+  const {
+    begun,
+    planned,
+    confirmed,
+    cancelled,
+    pending,
+    inFlight,
+    refused,
+    unknown,
+    retries,
+    unanswered,
+    p50Ms,
+    p99Ms,
+  } = report;
+  return `${begun}/${planned} placed: ${confirmed} confirmed, ${cancelled} cancelled, ${pending} pending, ${refused} refused, ${unknown} unknown, ${inFlight} in flight, ${retries} asked again, ${unanswered} later calls unanswered; p50 ${p50Ms} ms, p99 ${p99Ms} ms`;
 }

@@ -15,6 +15,7 @@ export type LoadReport = {
   readonly refused: number;
   readonly unknown: number;
   readonly retries: number;
+  readonly unanswered: number;
   readonly inFlight: number;
   readonly p50Ms: number;
   readonly p99Ms: number;

@@ -1,7 +1,7 @@
 /**
- * How many calls of a method a server takes at a time, found from how long they take: Gradient2 of Netflix'
- * concurrency-limits. While calls take as long as they used to, or a small part of the time that their callers give, the
- * limit grows; when they take longer, it shrinks. Pure.
+ * How many calls of a method a server takes at a time, or how much other work of one kind, found from how long it takes:
+ * Gradient2 of Netflix' concurrency-limits. While calls take as long as they used to, or a small part of the time that their
+ * callers give, the limit grows; when they take longer, it shrinks. Pure.
  */
 
 /** Weight of one call in the long view of how long calls take. */
@@ -12,7 +12,7 @@ const TOLERANCE = 1.5;
 /** Part of its time that a call may take whatever it used to take: refusing what comes in time helps nobody. */
 const IN_TIME = 0.2;
 const SMOOTHING = 0.2;
-/** Grown by in each step. */
+/** Grown by in each step, at most: the root of a small limit, which could not shrink further else. */
 const QUEUE = 4;
 /** The long view drops faster when calls have become much faster. */
 const DRIFT_FROM = 2;
@@ -25,9 +25,13 @@ export const CONCURRENCY: ConcurrencyPolicy = { min: 20, max: 1_000 };
 const INITIAL = 200;
 
 export class AdaptiveLimit {
-  #limit = INITIAL;
+  #limit: number;
   #usualMs = 0;
   #calls = 0;
+
+  constructor(initial = INITIAL) {
+    this.#limit = initial;
+  }
 
   within({ min, max }: ConcurrencyPolicy): number {
     return Math.floor(Math.min(Math.max(this.#limit, min), max));
@@ -43,6 +47,6 @@ export class AdaptiveLimit {
     if (inFlight < this.within(policy) / 2) return; // The limit is not what held this call up.
     const limit = Math.min(Math.max(this.#limit, policy.min), policy.max);
     const gradient = Math.min(1, Math.max(0.5, (TOLERANCE * Math.max(this.#usualMs, IN_TIME * givenMs)) / ms));
-    this.#limit = limit * (1 - SMOOTHING) + (limit * gradient + QUEUE) * SMOOTHING;
+    this.#limit = limit * (1 - SMOOTHING) + (limit * gradient + Math.min(QUEUE, Math.sqrt(limit))) * SMOOTHING;
   }
 }

@@ -42,6 +42,18 @@ test("a limit that is not used up does not move", () => {
   assert.equal(limit.within(BOUNDS), before);
 });
 
+test("a small limit shrinks to a few and grows again", () => {
+  const bounds = { min: 4, max: 32 };
+  const limit = new AdaptiveLimit(8);
+  const learn = (times: number, ms: number) => {
+    for (let call = 0; call < times; call += 1) limit.learn(ms, 3_500, limit.within(bounds), bounds);
+    return limit.within(bounds);
+  };
+  assert.equal(learn(100, 200), 32);
+  assert.ok(learn(100, 3_000) <= 6, `${limit.within(bounds)}`);
+  assert.equal(learn(100, 200), 32);
+});
+
 test("a rate lets a burst pass and then so many a second", () => {
   const bucket = new TokenBucket();
   const policy = { perSecond: 10, burst: 5 };

@@ -21,6 +21,8 @@ export type Counts = {
   refused: number;
   unknown: number;
   retries: number;
+  /** Orders that were looked at, or placed again under their key, and nobody answered. */
+  unanswered: number;
   inFlight: number;
   /** Orders that were not placed, because too many customers were waiting. */
   skipped: number;
@@ -46,6 +48,7 @@ export class Load {
     refused: 0,
     unknown: 0,
     retries: 0,
+    unanswered: 0,
     inFlight: 0,
     skipped: 0,
   };
@@ -101,9 +104,14 @@ export class Load {
     this.#count(answer);
     const { orderId } = answer;
     if (answer.phase !== "ok" || orderId === undefined) return;
-    if (order.isReplayed) this.#note("replay", order.key, await client.place(order));
-    if (order.isReused) this.#note("reuse", order.key, await client.place(order, 1));
-    if (order.isRead) this.#note("read", order.key, { orderId, ...(await client.read(orderId)) });
+    if (order.isReplayed) this.#noteLater("replay", order.key, await client.place(order));
+    if (order.isReused) this.#noteLater("reuse", order.key, await client.place(order, 1));
+    if (order.isRead) this.#noteLater("read", order.key, { orderId, ...(await client.read(orderId)) });
+  }
+
+  #noteLater(op: "replay" | "reuse" | "read", key: string, answer: Answer): void {
+    if (answer.phase === "info") this.counts.unanswered += 1;
+    this.#note(op, key, answer);
   }
 
   async #untilKnown(order: PlannedOrder, dueMs: number): Promise<Answer> {

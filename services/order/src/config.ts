@@ -17,9 +17,13 @@ export const SETTINGS = {
     max: 60_000,
     fallback: "5000",
   }),
-  sagaConcurrency: integer("MESH_SAGA_CONCURRENCY", "orders that a process drives at the same time; more wait", {
-    min: 1,
-    max: 500,
-    fallback: "32",
-  }),
+  sagaConcurrency: integer(
+    "MESH_SAGA_CONCURRENCY",
+    "orders that a process drives at the same time, at most; more wait",
+    {
+      min: 1,
+      max: 500,
+      fallback: "32",
+    },
+  ),
 };

@@ -1,4 +1,5 @@
 /** Drives orders through the saga: those that this process accepted, and those that another one left behind. */
+import { AdaptiveLimit, type ConcurrencyPolicy } from "@ordermesh/mesh/adaptive-limit";
 import { type Clock, jitter, type Random } from "@ordermesh/mesh/clock";
 import { runInContext } from "@ordermesh/mesh/context";
 import type { MeshClient } from "@ordermesh/mesh/service-definition";
@@ -36,13 +37,21 @@ const SAGA_RULES: SagaRules = { next, inputOfFailure };
 const MIN_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5_000;
 const RECOVERY_POLL_MS = 250;
+/**
+ * Places for orders that are driven: where all starts anew and the machine is short of CPU, 32 at a time slow each other down and
+ * the acceptance of others with them. A process begins with few and has more as long as orders are decided in time.
+ */
+const FIRST_PLACES = 8;
+const MIN_PLACES = 4;
+/** For an order to be decided, before the customer is told that it is pending. */
+const DECIDED_WITHIN_MS = 3_500;
 
 export type RunnerOptions = {
   readonly store: OrderStore;
   readonly inventory: MeshClient<typeof InventoryServiceDefinition>;
   readonly payment: MeshClient<typeof PaymentServiceDefinition>;
   readonly timeoutMs: number;
-  /** Orders that are driven at the same time. */
+  /** Orders that are driven at the same time, at most. */
   readonly maxDriven: number;
   readonly log: Logger;
   readonly metrics: OrderMetrics;
@@ -58,6 +67,8 @@ export class SagaRunner {
   readonly #options: RunnerOptions;
   readonly #wakeup: Wakeup;
   readonly #running = new Set<Promise<unknown>>();
+  readonly #limit = new AdaptiveLimit(FIRST_PLACES);
+  readonly #bounds: ConcurrencyPolicy;
   /** Places kept for orders that are being accepted. */
   #kept = 0;
   /** Accepted orders wait in the database for a place: they come first. */
@@ -66,6 +77,7 @@ export class SagaRunner {
   constructor(options: RunnerOptions) {
     this.#options = options;
     this.#wakeup = new Wakeup(options.clock);
+    this.#bounds = { min: Math.min(MIN_PLACES, options.maxDriven), max: options.maxDriven };
   }
 
   /**
@@ -90,12 +102,16 @@ export class SagaRunner {
       signal: new AbortController().signal,
       caller: "order",
     };
+    const { clock, metrics } = this.#options;
+    const startedMs = clock.nowMs();
     const driving = runInContext(context, () => this.#drive(row).catch((error: unknown) => this.#letGo(row, error)));
     this.#running.add(driving);
     return driving.finally(() => {
+      this.#limit.learn(clock.nowMs() - startedMs, DECIDED_WITHIN_MS, this.#running.size, this.#bounds);
       this.#running.delete(driving);
+      metrics.places.set(this.#limit.within(this.#bounds));
       // Not for every place: one statement claims as many orders as there are places.
-      if (this.#isBehind && this.#places * 2 >= this.#options.maxDriven) this.wake();
+      if (this.#isBehind && this.#places * 2 >= this.#limit.within(this.#bounds)) this.wake();
     });
   }
 
@@ -120,7 +136,7 @@ export class SagaRunner {
   }
 
   get #places(): number {
-    return Math.max(0, this.#options.maxDriven - this.#running.size - this.#kept);
+    return Math.max(0, this.#limit.within(this.#bounds) - this.#running.size - this.#kept);
   }
 
   /** Whatever stopped the drive: the order's lease ends, and recovery goes on with it. */

@@ -62,3 +62,28 @@ test("an order that its caller asks for again while it waits is answered when it
   assert.deepEqual([(await again).order?.orderId, (await again).order?.status], [order.orderId, CONFIRMED]);
   assert.equal(partners.captures, 2);
 });
+
+test("a process drives more orders at a time while they are decided in time, and fewer when they are late", {
+  skip,
+}, async (t) => {
+  const { orders, partners, decided } = await start(t);
+  /** The most orders that are charged at the same time, of so many, while a charge takes so long. */
+  const mostAtATime = async (name: string, count: number, chargeMs: number) => {
+    const charging = new Set<string>();
+    let most = 0;
+    partners.before.charge = async (orderId) => {
+      charging.add(orderId);
+      most = Math.max(most, charging.size);
+      await systemClock.sleep(chargeMs);
+      charging.delete(orderId);
+    };
+    const placing = Array.from({ length: count }, (_, index) => orders.placeOrder(request(`${name}-${index}`)));
+    for (const { order } of await Promise.all(placing)) await decided(order?.orderId ?? "");
+    return most;
+  };
+  const inTime = await mostAtATime("in-time", 120, 200);
+  assert.ok(inTime > 20, `${inTime} at a time`);
+  await mostAtATime("late", 28, 2_500);
+  const afterwards = await mostAtATime("afterwards", 20, 200);
+  assert.ok(afterwards < inTime / 2, `${afterwards} at a time`);
+});

@@ -19,8 +19,8 @@ import { STEPS, TEXTS, textOf } from "./progress.ts";
 import { CART_ITEM, ORDER_ID } from "./schemas.ts";
 import { customerOf, present, type Shop, startSession } from "./shop.ts";
 
-/** An order that is not decided by then is followed on its page. */
-const PLACE_TIMEOUT_MS = 2_000;
+/** An order that is not decided in half of it is followed on its page. */
+const PLACE_TIMEOUT_MS = 5_000;
 const MAX_LISTED = 50;
 const ASSET_TYPES = { css: "text/css", js: "text/javascript", svg: "image/svg+xml" } as const;
 const ASSETS = ["base.css", "shop.css", "order.css", "order.js", "favicon.svg"];

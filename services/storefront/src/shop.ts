@@ -10,7 +10,9 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Counter } from "prom-client";
 import type { StorefrontMetrics } from "./metrics.ts";
 
-const CALL_TIMEOUT_MS = 2_000;
+/** A customer rather waits than asks again: a look at an order took more than 2 s on a machine on which everything started anew. */
+const CALL_TIMEOUT_MS = 5_000;
+const PRODUCTS_TIMEOUT_MS = 2_000;
 const PRODUCTS_FRESH_MS = 1_000;
 const SESSION_COOKIE = "session";
 const SESSION_S = 30 * 86_400;
@@ -45,7 +47,7 @@ export function newShop(options: ShopOptions): Shop {
   const { clock, random, inventory, bugs, log } = options;
   const traces = new WeakMap<FastifyRequest, string>();
   let listed: { products: Promise<readonly Product[]>; atMs: number } | undefined;
-  const list = async () => (await inventory.listProducts({}, { timeoutMs: CALL_TIMEOUT_MS })).products;
+  const list = async () => (await inventory.listProducts({}, { timeoutMs: PRODUCTS_TIMEOUT_MS })).products;
   return {
     ...options,
     async products() {
