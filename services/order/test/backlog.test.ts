@@ -67,23 +67,27 @@ test("a process drives more orders at a time while they are decided in time, and
   skip,
 }, async (t) => {
   const { orders, partners, decided } = await start(t);
-  /** The most orders that are charged at the same time, of so many, while a charge takes so long. */
-  const mostAtATime = async (name: string, count: number, chargeMs: number) => {
-    const charging = new Set<string>();
+  /** The most orders that are in a step at the same time, of so many, while the step takes so long. */
+  const mostAtATime = async (count: number, step: "charge" | "commit", stepMs: number) => {
+    const within = new Set<string>();
     let most = 0;
-    partners.before.charge = async (orderId) => {
-      charging.add(orderId);
-      most = Math.max(most, charging.size);
-      await systemClock.sleep(chargeMs);
-      charging.delete(orderId);
+    partners.before[step] = async (orderId) => {
+      within.add(orderId);
+      most = Math.max(most, within.size);
+      await systemClock.sleep(stepMs);
+      within.delete(orderId);
     };
-    const placing = Array.from({ length: count }, (_, index) => orders.placeOrder(request(`${name}-${index}`)));
+    const placing = Array.from({ length: count }, () => orders.placeOrder(request(crypto.randomUUID())));
     for (const { order } of await Promise.all(placing)) await decided(order?.orderId ?? "");
+    partners.before[step] = () => undefined;
     return most;
   };
-  const inTime = await mostAtATime("in-time", 120, 200);
+  const inTime = await mostAtATime(120, "charge", 200);
   assert.ok(inTime > 20, `${inTime} at a time`);
-  await mostAtATime("late", 28, 2_500);
-  const afterwards = await mostAtATime("afterwards", 20, 200);
-  assert.ok(afterwards < inTime / 2, `${afterwards} at a time`);
+  await mostAtATime(32, "charge", 2_500);
+  const withSlowProvider = await mostAtATime(40, "charge", 200);
+  assert.ok(withSlowProvider > 20, `${withSlowProvider} at a time after the provider was slow`);
+  await mostAtATime(32, "commit", 1_200);
+  const late = await mostAtATime(20, "charge", 200);
+  assert.ok(late < inTime / 2, `${late} at a time after orders were late`);
 });
