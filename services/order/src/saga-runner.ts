@@ -114,9 +114,9 @@ export class SagaRunner {
       const ownMs = clock.nowMs() - startedMs - waits.paymentMs;
       this.#limit.learn(ownMs, OWN_WORK_MS, this.#running.size, this.#bounds);
       this.#running.delete(driving);
-      metrics.places.set(this.#limit.within(this.#bounds));
+      metrics.places.set(this.#mayDrive);
       // Not for every place: one statement claims as many orders as there are places.
-      if (this.#isBehind && this.#places * 2 >= this.#limit.within(this.#bounds)) this.wake();
+      if (this.#isBehind && this.#places * 2 >= this.#mayDrive) this.wake();
     });
   }
 
@@ -140,8 +140,12 @@ export class SagaRunner {
     await Promise.all(this.#running);
   }
 
+  get #mayDrive(): number {
+    return this.#limit.within(this.#bounds);
+  }
+
   get #places(): number {
-    return Math.max(0, this.#limit.within(this.#bounds) - this.#running.size - this.#kept);
+    return Math.max(0, this.#mayDrive - this.#running.size - this.#kept);
   }
 
   /** Whatever stopped the drive: the order's lease ends, and recovery goes on with it. */
