@@ -104,10 +104,14 @@ test("the documents stay short", () => {
 
 test("processes and the image have the same options for memory", () => {
   const dockerfile = files.find(({ path }) => path === "Dockerfile")?.text ?? "";
-  const [, started = ""] = /^ENTRYPOINT (.+)$/m.exec(dockerfile) ?? [];
+  const started = [...dockerfile.matchAll(/^ENTRYPOINT (.+)$/gm)].map(([, argv = ""]) => JSON.parse(argv));
   const bound = MEMORY.args.filter((arg) => arg.startsWith("--max-heap-size=")); // In a container its limit is the bound.
   const args = MEMORY.args.filter((arg) => !bound.includes(arg));
-  assert.deepEqual(JSON.parse(started), ["node", ...args]);
+  const watched = ["--watch", "--watch-preserve-output"];
+  assert.deepEqual(started, [
+    ["node", ...args],
+    ["node", ...watched, ...args],
+  ]);
   assert.ok(
     dockerfile.includes(`node ${args.join(" ")} $service/src/main.ts`),
     "compiled with other options than it runs with",
