@@ -8,11 +8,18 @@ export type LongLoad = {
   readonly seed: number;
 };
 
-/** What the command line asks for; or the exit code when nothing is to be run: 0 after the help, 3 after it for wrong use. */
-export function readLongLoad(help: string): LongLoad | 0 | 3 {
+/**
+ * What the command line asks for, with those of `flags` that are set; or the exit code when nothing is to be run: 0 after the help, 3
+ * after it for wrong use.
+ */
+export function readLongLoad<Flag extends string = never>(
+  help: string,
+  flags: readonly Flag[] = [],
+): (LongLoad & { readonly flags: ReadonlySet<Flag> }) | 0 | 3 {
   const { values } = readCommandLine(
     {
       options: {
+        ...Object.fromEntries(flags.map((flag) => [flag, { type: "boolean" as const, default: false }])),
         minutes: { type: "string", default: "30" },
         rate: { type: "string", default: "20" },
         seed: { type: "string", default: "1" },
@@ -26,7 +33,8 @@ export function readLongLoad(help: string): LongLoad | 0 | 3 {
     process.stdout.write(`${help}\n`);
     return 0;
   }
-  if (minutes > 0 && rate > 0 && Number.isInteger(seed)) return { minutes, rate, seed };
+  const set = new Set(flags.filter((flag) => (values as Record<string, unknown>)[flag] === true));
+  if (minutes > 0 && rate > 0 && Number.isInteger(seed)) return { minutes, rate, seed, flags: set };
   process.stderr.write(help);
   return 3;
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Experiment } from "@ordermesh/chaos/backend";
 import { MIN_DURATION_SECONDS, withDuration } from "@ordermesh/chaos/schedule";
+import { COMPONENT_LABEL } from "@ordermesh/chaos/service-of";
 import { readCatalogue } from "@ordermesh/chaos-local/catalogue";
 import { ChaosSystem } from "@ordermesh/chaos-local/chaos-system";
 import { canBeScheduled, runStep, untilRest } from "@ordermesh/chaos-local/run-schedule";
@@ -19,6 +20,8 @@ import { type Growth, growthOf, residentKib, type Sample } from "./memory.ts";
 const MAX_DURATION_SECONDS = 15;
 const MAX_GAP_MS = 10_000;
 const SAMPLE_MS = 10_000;
+/** Orders before the first fault, by the rate that is asked for: until V8 has compiled what orders need, memory grows with their number. */
+const WARM_UP = { minutes: 5, times: 2 };
 /** What is left out of each life, in minutes, for each column of the table; the first decides, the others tell how long V8 takes room. */
 const WARM_UPS = [3, 10, 15];
 /** Growth of a process that is asked for, of its memory in ten minutes. */
@@ -26,13 +29,17 @@ const MAX_GROWTH = 0.01;
 const HELP = `Usage: make soak ARGS="[options]"
 
 Places orders on a system of its own without a pause, with one fault of k8s/chaos after another, waits until nothing is on its way, and
-judges all of it at once. Tells how the memory of each process went, without the first ${WARM_UPS.join(", ")} minutes of each of its lives.
+judges all of it at once. Before them come ${WARM_UP.minutes} minutes of ${WARM_UP.times} times as many orders. Tells how the memory of each process went, without the
+first ${WARM_UPS.join(", ")} minutes of each of its lives; of lives that are too short for it nothing is said.
 
-  --minutes N   for how long (default 30)
-  --rate N      orders a second (default 20)
-  --seed N      decides faults and orders (default 1)
+  --minutes N      for how long (default 30)
+  --rate N         orders a second (default 20)
+  --seed N         decides faults and orders (default 1)
+  --without-kills  no fault that ends a process of a service, so that all live long enough
 Exit codes: 0 nothing wrong, 1 an invariant is broken or memory grows by more than ${MAX_GROWTH * 100} % in ten minutes, 3 wrong use.
 `;
+
+type Options = LongLoad & { readonly flags: ReadonlySet<"without-kills"> };
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 const abort = new AbortController();
@@ -40,7 +47,7 @@ process.once("SIGINT", () => abort.abort());
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const load = readLongLoad(HELP);
+  const load = readLongLoad(HELP, ["without-kills"]);
   if (typeof load === "number") return load;
   const progress = progressTo(process.stdout);
   const { signal } = abort;
@@ -54,8 +61,9 @@ async function main(): Promise<number> {
   }
 }
 
-async function soak(soaked: ChaosSystem, options: LongLoad): Promise<number> {
+async function soak(soaked: ChaosSystem, options: Options): Promise<number> {
   const { workload, judge, clock } = soaked.ports;
+  await warmUp(soaked, options);
   const run = randomUUID();
   const sinceMs = clock.wallMs();
   const samples: Sample[] = [];
@@ -79,22 +87,36 @@ async function soak(soaked: ChaosSystem, options: LongLoad): Promise<number> {
   say(`\nMemory, and how much it grows in ten minutes after so many of a life:\n${tableOf(rows)}`);
   const broken = verdicts.filter(({ held }) => held === "False");
   const growing = growths.filter(({ perTenMinutes }) => perTenMinutes > MAX_GROWTH);
+  const untold = growths.filter(({ perTenMinutes }) => Number.isNaN(perTenMinutes));
   const placed = new Set(history.filter(({ op }) => op === "place").map(({ key }) => key)).size;
   say(
     `\n${faults} faults in ${options.minutes} minutes at ${options.rate} orders/s, ${placed} orders; ` +
-      `${broken.length} invariants broken; ${growing.length} of ${growths.length} processes grow`,
+      `${broken.length} invariants broken; ${growing.length} of ${growths.length} processes grow, ${untold.length} lived too short to tell`,
   );
   const file = join(ROOT, ".cache/runs/soak/result.json");
-  writeFileSync(file, `${JSON.stringify({ ...options, faults, placed, verdicts, growths, samples }, null, 1)}\n`);
+  const result = { ...options, flags: [...options.flags], faults, placed, verdicts, growths, samples };
+  writeFileSync(file, `${JSON.stringify(result, null, 1)}\n`);
   return broken.length + growing.length === 0 ? 0 : 1;
 }
 
+async function warmUp({ ports }: ChaosSystem, { rate, seed }: Options): Promise<void> {
+  const { workload, clock } = ports;
+  const [run, sinceMs] = [randomUUID(), clock.wallMs()];
+  say(`${WARM_UP.minutes} minutes of ${rate * WARM_UP.times} orders/s until the first fault`);
+  await workload.start({ name: run, ratePerSecond: rate * WARM_UP.times, seed });
+  await sleep(WARM_UP.minutes * 60_000, undefined, { signal: abort.signal }).catch(() => undefined);
+  await workload.finish(run);
+  await untilRest(ports, sinceMs);
+}
+
 /** One fault after another, in an order that the seed decides. Resolves with how many there were. */
-async function disturb(soaked: ChaosSystem, { minutes, seed }: LongLoad): Promise<number> {
+async function disturb(soaked: ChaosSystem, { minutes, seed, flags }: Options): Promise<number> {
   const { signal } = abort;
   const random = seeded(seed);
   const upTo = (most: number) => Math.floor(random() * (most + 1));
-  const usable = readCatalogue([join(ROOT, "k8s/chaos")]).filter((experiment) => canBeScheduled(soaked, experiment));
+  const usable = readCatalogue([join(ROOT, "k8s/chaos")])
+    .filter((experiment) => canBeScheduled(soaked, experiment))
+    .filter((experiment) => !(flags.has("without-kills") && endsService(experiment)));
   const beganMs = performance.now();
   const endsMs = beganMs + minutes * 60_000;
   let faults = 0;
@@ -110,6 +132,12 @@ async function disturb(soaked: ChaosSystem, { minutes, seed }: LongLoad): Promis
     await sleep(upTo(MAX_GAP_MS), undefined, { signal }).catch(() => undefined);
   }
   return faults;
+}
+
+function endsService({ spec: { action, target } }: Experiment): boolean {
+  if (action.type === "CrashPoint") return action.crashPoint.effect === "kill";
+  const component = target.selector.matchLabels[COMPONENT_LABEL];
+  return action.type === "PodKill" && SERVICES.some(({ name }) => name === component);
 }
 
 async function sample(system: System, samples: Sample[]): Promise<void> {

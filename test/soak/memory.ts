@@ -8,14 +8,16 @@ export type Sample = { readonly name: string; readonly pid: number; readonly atM
 export type Growth = {
   readonly name: string;
   readonly lives: number;
-  /** Of all lives, without what is warming up. */
+  /** Of the lives that tell something, without what is warming up. */
   readonly minutes: number;
   readonly meanMib: number;
-  /** Share of the mean that comes on top in ten minutes, as the line through each life of a common slope has it; NaN when nobody lived long enough. */
+  /** Share of the mean that comes on top in ten minutes, as the line through each life of a common slope has it; NaN when none was long enough. */
   readonly perTenMinutes: number;
 };
 
 const TEN_MINUTES_MS = 600_000;
+/** A shorter life says nothing of a hundredth in ten minutes: from one collection to the next memory goes up and down by more. */
+const MIN_LIFE_MS = 480_000;
 
 const execute = promisify(execFile);
 
@@ -36,7 +38,7 @@ export function growthOf(samples: readonly Sample[], warmUpMs: number): Growth[]
       const bornMs = Math.min(...life.map(({ atMs }) => atMs));
       return life.filter(({ atMs }) => atMs - bornMs >= warmUpMs);
     });
-    const warm = lives.filter(({ length }) => length >= 2);
+    const warm = lives.filter((life) => life.length >= 2 && spanMs(life) >= MIN_LIFE_MS);
     const mean = meanOf(warm.flat().map(({ kib }) => kib));
     return {
       name,
