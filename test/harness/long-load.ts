@@ -6,16 +6,12 @@ export type LongLoad = {
   /** Orders a second. */
   readonly rate: number;
   readonly seed: number;
+  /** Those of the program's own that are set. */
+  readonly flags: readonly string[];
 };
 
-/**
- * What the command line asks for, with those of `flags` that are set; or the exit code when nothing is to be run: 0 after the help, 3
- * after it for wrong use.
- */
-export function readLongLoad<Flag extends string = never>(
-  help: string,
-  flags: readonly Flag[] = [],
-): (LongLoad & { readonly flags: ReadonlySet<Flag> }) | 0 | 3 {
+/** What the command line asks for; or the exit code when nothing is to be run: 0 after the help, 3 after it for wrong use. */
+export function readLongLoad(help: string, flags: readonly string[] = []): LongLoad | 0 | 3 {
   const { values } = readCommandLine(
     {
       options: {
@@ -33,8 +29,10 @@ export function readLongLoad<Flag extends string = never>(
     process.stdout.write(`${help}\n`);
     return 0;
   }
-  const set = new Set(flags.filter((flag) => (values as Record<string, unknown>)[flag] === true));
-  if (minutes > 0 && rate > 0 && Number.isInteger(seed)) return { minutes, rate, seed, flags: set };
+  const isSet: Readonly<Record<string, unknown>> = values;
+  if (minutes > 0 && rate > 0 && Number.isInteger(seed)) {
+    return { minutes, rate, seed, flags: flags.filter((flag) => isSet[flag] === true) };
+  }
   process.stderr.write(help);
   return 3;
 }

@@ -1,4 +1,4 @@
-/** `make soak`: random faults for half an hour, orders all the while, judged. Exit codes: 0 nothing wrong, 1 something is, 3 wrong use. */
+/** `make soak`: random faults for half an hour, orders all the while, judged. Exit codes: 0 nothing wrong, 1 something is, 2 memory cannot be told, 3 wrong use. */
 import { randomUUID } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -26,6 +26,7 @@ const WARM_UP = { minutes: 5, times: 2 };
 const WARM_UPS = [3, 10, 15];
 /** Growth of a process that is asked for, of its memory in ten minutes. */
 const MAX_GROWTH = 0.01;
+const WITHOUT_KILLS = "without-kills";
 const HELP = `Usage: make soak ARGS="[options]"
 
 Places orders on a system of its own without a pause, with one fault of k8s/chaos after another, waits until nothing is on its way, and
@@ -35,11 +36,10 @@ first ${WARM_UPS.join(", ")} minutes of each of its lives; of lives that are too
   --minutes N      for how long (default 30)
   --rate N         orders a second (default 20)
   --seed N         decides faults and orders (default 1)
-  --without-kills  no fault that ends a process of a service, so that all live long enough
-Exit codes: 0 nothing wrong, 1 an invariant is broken or memory grows by more than ${MAX_GROWTH * 100} % in ten minutes, 3 wrong use.
+  --${WITHOUT_KILLS}  no fault that ends a process of a service, so that all live long enough
+Exit codes: 0 nothing wrong, 1 an invariant is broken or memory grows by more than ${MAX_GROWTH * 100} % in ten minutes, 2 neither, but a process
+lived too short to tell, 3 wrong use.
 `;
-
-type Options = LongLoad & { readonly flags: ReadonlySet<"without-kills"> };
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 const abort = new AbortController();
@@ -47,7 +47,7 @@ process.once("SIGINT", () => abort.abort());
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const load = readLongLoad(HELP, ["without-kills"]);
+  const load = readLongLoad(HELP, [WITHOUT_KILLS]);
   if (typeof load === "number") return load;
   const progress = progressTo(process.stdout);
   const { signal } = abort;
@@ -61,7 +61,7 @@ async function main(): Promise<number> {
   }
 }
 
-async function soak(soaked: ChaosSystem, options: Options): Promise<number> {
+async function soak(soaked: ChaosSystem, options: LongLoad): Promise<number> {
   const { workload, judge, clock } = soaked.ports;
   await warmUp(soaked, options);
   const run = randomUUID();
@@ -94,12 +94,13 @@ async function soak(soaked: ChaosSystem, options: Options): Promise<number> {
       `${broken.length} invariants broken; ${growing.length} of ${growths.length} processes grow, ${untold.length} lived too short to tell`,
   );
   const file = join(ROOT, ".cache/runs/soak/result.json");
-  const result = { ...options, flags: [...options.flags], faults, placed, verdicts, growths, samples };
+  const result = { ...options, faults, placed, verdicts, growths, samples };
   writeFileSync(file, `${JSON.stringify(result, null, 1)}\n`);
-  return broken.length + growing.length === 0 ? 0 : 1;
+  if (broken.length + growing.length > 0) return 1;
+  return untold.length > 0 ? 2 : 0;
 }
 
-async function warmUp({ ports }: ChaosSystem, { rate, seed }: Options): Promise<void> {
+async function warmUp({ ports }: ChaosSystem, { rate, seed }: LongLoad): Promise<void> {
   const { workload, clock } = ports;
   const [run, sinceMs] = [randomUUID(), clock.wallMs()];
   say(`${WARM_UP.minutes} minutes of ${rate * WARM_UP.times} orders/s until the first fault`);
@@ -110,13 +111,13 @@ async function warmUp({ ports }: ChaosSystem, { rate, seed }: Options): Promise<
 }
 
 /** One fault after another, in an order that the seed decides. Resolves with how many there were. */
-async function disturb(soaked: ChaosSystem, { minutes, seed, flags }: Options): Promise<number> {
+async function disturb(soaked: ChaosSystem, { minutes, seed, flags }: LongLoad): Promise<number> {
   const { signal } = abort;
   const random = seeded(seed);
   const upTo = (most: number) => Math.floor(random() * (most + 1));
   const usable = readCatalogue([join(ROOT, "k8s/chaos")])
     .filter((experiment) => canBeScheduled(soaked, experiment))
-    .filter((experiment) => !(flags.has("without-kills") && endsService(experiment)));
+    .filter((experiment) => !(flags.includes(WITHOUT_KILLS) && endsService(experiment)));
   const beganMs = performance.now();
   const endsMs = beganMs + minutes * 60_000;
   let faults = 0;

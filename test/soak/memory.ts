@@ -38,7 +38,7 @@ export function growthOf(samples: readonly Sample[], warmUpMs: number): Growth[]
       const bornMs = Math.min(...life.map(({ atMs }) => atMs));
       return life.filter(({ atMs }) => atMs - bornMs >= warmUpMs);
     });
-    const warm = lives.filter((life) => life.length >= 2 && spanMs(life) >= MIN_LIFE_MS);
+    const warm = lives.filter((life) => spanMs(life) >= MIN_LIFE_MS);
     const mean = meanOf(warm.flat().map(({ kib }) => kib));
     return {
       name,
