@@ -8,34 +8,28 @@ import { endOf, type Schedule, type Step } from "@ordermesh/chaos/schedule";
 import type { TargetStatus } from "@ordermesh/chaos/status";
 import { seeded } from "@ordermesh/mesh/seeded";
 import type { ChaosSystem } from "./chaos-system.ts";
+import { judgedLoad } from "./judged-load.ts";
 
 /** Orders that flow before the first fault and after the last one. */
 const CALM_MS = 3_000;
 const POLL_MS = 500;
 const HEAL_TIMEOUT_MS = 60_000;
-/** The longest until everything that is on its way has come to rest. */
-const REST_TIMEOUT_MS = 120_000;
 
 export type RunScheduleOptions = { readonly say: (line: string) => void; readonly signal: AbortSignal };
 
 /** What the judge found wrong, by name; empty when nothing is. @throws Error when the system cannot be judged */
 export async function runSchedule(
   { ports }: ChaosSystem,
-  { steps, ratePerSecond, seed }: Schedule,
+  { steps, ...load }: Schedule,
   { say, signal }: RunScheduleOptions,
 ): Promise<readonly string[]> {
-  const run = randomUUID();
-  const sinceMs = ports.clock.wallMs();
-  await ports.workload.start({ name: run, ratePerSecond, seed });
-  await sleep(CALM_MS);
-  const startMs = performance.now();
-  await Promise.all(steps.map((step) => runStep(ports, step, { startMs, say, signal })));
-  await sleep(CALM_MS);
-  await ports.workload.finish(run);
-  await untilRest(ports, sinceMs);
-  const history = await ports.workload.history(run);
-  if (history === undefined) throw new Error("the customers' record is lost");
-  return (await ports.judge.judge(history, sinceMs)).filter(({ held }) => held === "False").map(({ name }) => name);
+  const { findings } = await judgedLoad(ports, load, async () => {
+    await sleep(CALM_MS);
+    const startMs = performance.now();
+    await Promise.all(steps.map((step) => runStep(ports, step, { startMs, say, signal })));
+    await sleep(CALM_MS);
+  });
+  return findings.filter(({ held }) => held === "False").map(({ name }) => name);
 }
 
 /** What cannot be run in a schedule, and why it is left out: customers' own faults go with one experiment's customers. */
@@ -112,14 +106,4 @@ async function healAll(
       await sleep(POLL_MS);
     }
   await backend.sweep(context.experiment.uid);
-}
-
-/** Resolves at the latest after two minutes: what does not come to rest by then is for the invariants to name. */
-export async function untilRest({ judge }: ChaosSystem["ports"], sinceMs: number): Promise<void> {
-  const endsMs = performance.now() + REST_TIMEOUT_MS;
-  for (;;) {
-    const open = await judge.open(sinceMs).catch((error: unknown) => [String(error)]);
-    if (open.length === 0 || performance.now() > endsMs) return;
-    await sleep(POLL_MS);
-  }
 }
