@@ -21,8 +21,15 @@ export const SERVICES: readonly ServiceSpec[] = [
  * collects), and with the image's options: what is fixed does not grow.
  */
 export const MEMORY = {
-  args: ["--max-heap-size=256", "--min-semi-space-size=8", "--max-semi-space-size=8", "--heap-growing-percent=15"],
-  env: { MALLOC_ARENA_MAX: "2" },
+  args: [
+    "--max-heap-size=256",
+    "--min-semi-space-size=8",
+    "--max-semi-space-size=8",
+    "--heap-growing-percent=15",
+    "--no-maglev-inlining",
+    "--no-turbo-inlining",
+  ],
+  env: { MALLOC_ARENA_MAX: "2", MALLOC_TRIM_THRESHOLD_: "131072", MALLOC_MMAP_THRESHOLD_: "131072" },
 } as const;
 
 /** A process of a service; the third of payment is `payment-3`. */
