@@ -21,8 +21,8 @@ import { type Growth, growthOf, residentKib, type Sample } from "./memory.ts";
 const MAX_DURATION_SECONDS = 15;
 const MAX_GAP_MS = 10_000;
 const SAMPLE_MS = 10_000;
-/** Before memory is looked at, every fault once under so many times the orders: what comes for the first time is compiled, and takes room for good. */
-const WARM_UP = { minutes: 5, times: 2 };
+/** Before memory is looked at, every fault in turn under so many times the orders: what comes for the first time is compiled, and takes room for good. */
+const WARM_UP = { minutes: 10, times: 2 };
 /** What is left out of each life, in minutes, for each column of the table; the first decides, the others tell how long V8 takes room. */
 const WARM_UPS = [3, 10, 15];
 /** Growth of a process that is asked for, of its memory in ten minutes. */
@@ -31,8 +31,8 @@ const WITHOUT_KILLS = "without-kills";
 const HELP = `Usage: make soak ARGS="[options]"
 
 Places orders on a system of its own without a pause, with one fault of k8s/chaos after another, waits until nothing is on its way, and
-judges all of it at once. Before it comes every fault once, for ${WARM_UP.minutes} minutes or longer, under ${WARM_UP.times} times as many orders. Tells how the memory of
-each process went, without the first ${WARM_UPS.join(", ")} minutes of each of its lives; of lives that are too short for it nothing is said.
+judges all of it at once. Before it comes every fault in turn for ${WARM_UP.minutes} minutes, under ${WARM_UP.times} times as many orders. Tells how the memory of each
+process went, without the first ${WARM_UPS.join(", ")} minutes of each of its lives; of lives that are too short for it nothing is said.
 
   --minutes N      for how long (default 30)
   --rate N         orders a second (default 20)
@@ -67,9 +67,9 @@ async function soak(soaked: ChaosSystem, options: LongLoad): Promise<number> {
   const usable = readCatalogue([join(ROOT, "k8s/chaos")])
     .filter((experiment) => canBeScheduled(soaked, experiment))
     .filter((experiment) => !(options.flags.includes(WITHOUT_KILLS) && endsService(experiment)));
-  say(`Every fault once, under ${rate * WARM_UP.times} orders/s, for ${WARM_UP.minutes} minutes or longer`);
+  say(`${WARM_UP.minutes} minutes of every fault in turn, under ${rate * WARM_UP.times} orders/s`);
   const warmUp = await judgedLoad(soaked.ports, { ratePerSecond: rate * WARM_UP.times, seed }, () =>
-    everyFaultOnce(soaked, usable),
+    everyFault(soaked, usable),
   );
   say(`\n${options.minutes} minutes of one fault after another, under ${rate} orders/s`);
   const samples: Sample[] = [];
@@ -115,15 +115,16 @@ function tellOrders(loads: readonly { findings: readonly Finding[] }[]): Finding
   return findings;
 }
 
-async function everyFaultOnce(soaked: ChaosSystem, usable: readonly Experiment[]): Promise<void> {
-  const { signal } = abort;
+/** Each at least once. */
+async function everyFault(soaked: ChaosSystem, usable: readonly Experiment[]): Promise<void> {
   const beganMs = performance.now();
-  for (const experiment of usable) {
-    if (signal.aborted) return;
-    await inflict(soaked, withDuration(experiment, MIN_DURATION_SECONDS), beganMs);
-  }
-  const leftMs = beganMs + WARM_UP.minutes * 60_000 - performance.now();
-  if (leftMs > 0) await sleep(leftMs, undefined, { signal }).catch(() => undefined);
+  const endsMs = beganMs + WARM_UP.minutes * 60_000;
+  do {
+    for (const experiment of usable) {
+      if (abort.signal.aborted) return;
+      await inflict(soaked, withDuration(experiment, MIN_DURATION_SECONDS), beganMs);
+    }
+  } while (performance.now() < endsMs);
 }
 
 /** One fault after another, in an order that the seed decides. Resolves with how many there were. */

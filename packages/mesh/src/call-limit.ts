@@ -1,4 +1,5 @@
 /** Bounds the calls to one service: so many at a time, so many waiting for so long, and a refusal at once beyond. */
+import { abortWith } from "./abort-with.ts";
 import type { Clock } from "./clock.ts";
 import { MeshError } from "./errors.ts";
 
@@ -44,7 +45,7 @@ export class CallLimit {
     const { queued, maxWaitMs } = this.#policy();
     if (this.#queue.size >= queued)
       throw new MeshError("exhausted", "TOO_MANY_CALLS", "too many calls to this service wait already");
-    const turn = new AbortController();
+    const turn = abortWith(signal);
     let isMine = false;
     const enter = () => {
       isMine = true;
@@ -52,11 +53,11 @@ export class CallLimit {
     };
     this.#queue.add(enter);
     const waitMs = Math.min(timeoutMs, maxWaitMs);
-    const over = signal === undefined ? turn.signal : AbortSignal.any([turn.signal, signal]);
-    await this.#clock.sleep(waitMs, over);
+    await this.#clock.sleep(waitMs, turn.signal);
     // A process that stood still runs its timers before it reads the answers that make room.
-    await this.#clock.sleep(0, over);
+    await this.#clock.sleep(0, turn.signal);
     this.#queue.delete(enter);
+    turn.abort();
     if (isMine) return;
     if (signal?.aborted) throw new MeshError("cancelled", "CALL_CANCELLED", "the caller cancelled the call");
     if (timeoutMs <= maxWaitMs)

@@ -1,4 +1,5 @@
 /** The promise client: a deadline always, retries of what may be repeated, each attempt to an endpoint of its own choice. */
+import { abortWith } from "./abort-with.ts";
 import { childTraceparent, currentContext } from "./context.ts";
 import { isKind, MeshError, NotBegunError } from "./errors.ts";
 import type { FaultRule } from "./fault-rule.ts";
@@ -148,8 +149,8 @@ class Call {
   /** A second attempt elsewhere when the first keeps us waiting; the first answer counts, the other attempt is cancelled. */
   async #hedged(request: unknown, endsMs: number): Promise<unknown> {
     const { delayMs = 0 } = this.#policy.hedging ?? {};
-    const done = new AbortController();
-    const signal = this.#signal === undefined ? done.signal : AbortSignal.any([this.#signal, done.signal]);
+    const done = abortWith(this.#signal);
+    const { signal } = done;
     const first = this.#once(request, endsMs, signal);
     try {
       const late = this.#target.dependencies.clock.sleep(delayMs, signal).then(() => LATE);

@@ -1,4 +1,5 @@
 /** The endpoints of every service, kept from the store's snapshots; a store that is away changes nothing (fail static). */
+import { abortWith } from "./abort-with.ts";
 import type { Clock } from "./clock.ts";
 import { type Endpoint, parseEndpoint } from "./endpoint.ts";
 import type { MeshLog } from "./log.ts";
@@ -77,12 +78,12 @@ export class EndpointTable {
   }
 
   async #nextChange(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
-    const stop = new AbortController();
+    const stop = abortWith(signal);
     const wake = () => stop.abort();
     this.#waiters.add(wake);
-    const both = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
-    await this.#dependencies.clock.sleep(timeoutMs, both);
+    await this.#dependencies.clock.sleep(timeoutMs, stop.signal);
     this.#waiters.delete(wake);
+    stop.abort();
   }
 
   #accept(snapshot: Snapshot): void {

@@ -3,7 +3,9 @@
  * server. So a watch here only ever shortens the time to the next listing's truth: any break,
  * error or doubt ends in a new listing at a known revision and a fresh client.
  */
+
 import { type Etcd3, EtcdLeaseInvalidError, type IWatchResponse } from "etcd3";
+import { abortWith } from "./abort-with.ts";
 import { type Clock, jitter, type Random } from "./clock.ts";
 import { CALL_DEADLINE_MS, MAX_BACKOFF_MS, MIN_BACKOFF_MS, newClient, translate } from "./etcd-client.ts";
 import type { MeshLog } from "./log.ts";
@@ -128,7 +130,7 @@ class PrefixWatch {
       .prefix(this.#prefix)
       .startRevision(String(listing.revision + 1n));
     const watcher = builder.watcher();
-    const due = new AbortController();
+    const due = abortWith(this.#closing.signal);
     let isOpen = false;
     const broken = new Promise<string>((resolve) => {
       watcher.on("data", (response: IWatchResponse) => this.#apply(listing, response));
@@ -139,9 +141,8 @@ class PrefixWatch {
       watcher.on("error", () => resolve("watch-error"));
       watcher.on("end", () => resolve("watch-ended"));
     });
-    const signal = AbortSignal.any([this.#closing.signal, due.signal]);
-    const relist = clock.sleep(jitter(RELIST_MS, 0.1, random), signal).then(() => "periodic");
-    const unanswered = clock.sleep(CALL_DEADLINE_MS, signal).then(() => (isOpen ? broken : "watch-unanswered"));
+    const relist = clock.sleep(jitter(RELIST_MS, 0.1, random), due.signal).then(() => "periodic");
+    const unanswered = clock.sleep(CALL_DEADLINE_MS, due.signal).then(() => (isOpen ? broken : "watch-unanswered"));
     try {
       return await Promise.race([broken, relist, unanswered]);
     } finally {

@@ -1,4 +1,5 @@
 /** Lets a loop sleep until somebody has work for it, or until a time has passed. */
+import { abortWith } from "@ordermesh/mesh/abort-with";
 import type { Clock } from "@ordermesh/mesh/clock";
 
 export class Wakeup {
@@ -19,10 +20,11 @@ export class Wakeup {
   /** Resolves after a `wake` since the last wait, after `ms`, or when `signal` aborts. */
   async wait(ms: number, signal: AbortSignal): Promise<void> {
     if (!this.#isPending && !signal.aborted) {
-      const enough = new AbortController();
+      const enough = abortWith(signal);
       this.#wakeSleeper = () => enough.abort();
-      await this.#clock.sleep(ms, AbortSignal.any([signal, enough.signal]));
+      await this.#clock.sleep(ms, enough.signal);
       this.#wakeSleeper = undefined;
+      enough.abort();
     }
     this.#isPending = false;
   }

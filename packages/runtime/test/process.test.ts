@@ -40,10 +40,17 @@ async function outcome(child: ChildProcess): Promise<{ code: number; said: strin
   return { code, said };
 }
 
-async function untilLogged({ stdout }: ChildProcess, message: string): Promise<void> {
+async function untilLogged({ stdout, stderr }: ChildProcess, message: string): Promise<void> {
   if (stdout === null) throw new Error("no output");
-  for await (const line of createInterface({ input: stdout })) if (line.includes(`"msg":"${message}"`)) return;
-  throw new Error(`the process ended without saying ${message}`);
+  let said = "";
+  stderr?.on("data", (chunk) => {
+    said += chunk;
+  });
+  for await (const line of createInterface({ input: stdout })) {
+    if (line.includes(`"msg":"${message}"`)) return;
+    said += `${line}\n`;
+  }
+  throw new Error(`the process ended without saying ${message}:\n${said}`);
 }
 
 test("a wrong configuration is told whole, with exit code 2, before a port is open", async (t) => {

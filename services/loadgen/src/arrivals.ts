@@ -1,4 +1,5 @@
 /** When orders are due: a rate that can be changed at any time, kept whether or not the system keeps up. */
+import { abortWith } from "@ordermesh/mesh/abort-with";
 import type { Clock } from "@ordermesh/mesh/clock";
 import type { PlannedOrder } from "./schedule.ts";
 
@@ -44,14 +45,16 @@ export class Arrivals {
   async #pause(pauses: number, fromMs: number, signal: AbortSignal): Promise<number> {
     let [left, sinceMs] = [pauses, fromMs];
     for (;;) {
-      const changed = new AbortController();
+      const changed = abortWith(signal);
       this.#changed = changed;
       const ratePerMs = this.#ratePerS / 1_000;
       const dueMs = sinceMs + left / ratePerMs;
       const waitMs = dueMs - this.#clock.nowMs();
-      if (waitMs > 1) await this.#clock.sleep(waitMs, AbortSignal.any([signal, changed.signal]));
+      if (waitMs > 1) await this.#clock.sleep(waitMs, changed.signal);
+      const isChanged = changed.signal.aborted;
+      changed.abort();
       const nowMs = this.#clock.nowMs();
-      if (!changed.signal.aborted || signal.aborted || nowMs >= dueMs) return dueMs;
+      if (!isChanged || signal.aborted || nowMs >= dueMs) return dueMs;
       left -= (nowMs - sinceMs) * ratePerMs;
       sinceMs = nowMs;
     }

@@ -1,4 +1,5 @@
 /** OrderService: checks what comes in, takes orders, and shows how they are. */
+import { abortWith } from "@ordermesh/mesh/abort-with";
 import type { Clock } from "@ordermesh/mesh/clock";
 import type { CallContext } from "@ordermesh/mesh/context";
 import { MeshError } from "@ordermesh/mesh/errors";
@@ -128,8 +129,8 @@ async function placeOrder(
   if (!isDriven) return accepted.row; // It waits for others first: whoever wants to know how it ends follows it.
   const driven = runner.drive(accepted.row);
   const { clock } = dependencies;
-  const enough = new AbortController();
-  const timeout = clock.sleep(Math.max(0, answerAtMs - clock.nowMs()), AbortSignal.any([call.signal, enough.signal]));
+  const enough = abortWith(call.signal);
+  const timeout = clock.sleep(Math.max(0, answerAtMs - clock.nowMs()), enough.signal);
   const row = await Promise.race([driven, timeout.then(() => accepted.row)]);
   enough.abort();
   return stepOf(row.state) === undefined ? row : await untilDecided(accepted.row, call, answerAtMs, dependencies);
@@ -182,8 +183,8 @@ async function untilDecided(
   const read = async () => (await store.find(row.order_id, row.customer_id)) ?? row;
   const isEnough = ({ state }: OrderRow) => stepOf(state) === undefined;
   let latest = row;
-  const enough = new AbortController();
-  const signal = AbortSignal.any([call.signal, enough.signal]);
+  const enough = abortWith(call.signal);
+  const { signal } = enough;
   const follow = async () => {
     const until = { signal, timeoutMs: Number.POSITIVE_INFINITY, isEnough };
     for await (const current of watch.follow(row.order_id, read, until)) latest = current;

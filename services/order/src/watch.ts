@@ -1,4 +1,5 @@
 /** Tells those who wait for an order that it has changed, wherever the change was made: PostgreSQL notifies every process. */
+import { abortWith } from "@ordermesh/mesh/abort-with";
 import type { Clock } from "@ordermesh/mesh/clock";
 import type { Database } from "@ordermesh/runtime/postgres";
 import { ORDER_CHANNEL } from "./store.ts";
@@ -36,16 +37,17 @@ export class OrderWatch {
     const endsMs = this.#clock.nowMs() + until.timeoutMs;
     while (!until.signal.aborted) {
       const remainingMs = endsMs - this.#clock.nowMs();
-      const pause = new AbortController();
+      const pause = abortWith(until.signal);
       const wake = () => pause.abort();
       this.#add(orderId, wake);
       try {
         const value = await read();
         yield value;
         if (until.isEnough(value) || remainingMs <= 0) return;
-        await this.#clock.sleep(Math.min(remainingMs, LOOK_AGAIN_MS), AbortSignal.any([until.signal, pause.signal]));
+        await this.#clock.sleep(Math.min(remainingMs, LOOK_AGAIN_MS), pause.signal);
       } finally {
         this.#remove(orderId, wake);
+        pause.abort();
       }
     }
   }
