@@ -50,9 +50,19 @@ export async function untilHealthy(
 /** Below what the system gives to outgoing connections: those would take a port between our look and its user's start. */
 const FIRST_PORT = 10_240;
 const LAST_PORT = 31_999;
-/** Processes that look at the same time begin in blocks of their own. */
 const BLOCK = 64;
-let nextPort = FIRST_PORT + ((process.pid * BLOCK) % (LAST_PORT + 1 - FIRST_PORT));
+const BLOCKS = (LAST_PORT + 1 - FIRST_PORT) / BLOCK;
+/** Near the golden section of BLOCKS, and without a divisor in common. */
+const STRIDE = 211;
+let nextPort = firstPortOf(process.pid);
+
+/**
+ * Where a process begins to look. Processes that look at the same time have numbers that follow each other: they begin far from each
+ * other, as one that takes more than a block must not come to a port that its neighbour has found free and is about to use.
+ */
+export function firstPortOf(pid: number): number {
+  return FIRST_PORT + ((pid * STRIDE) % BLOCKS) * BLOCK;
+}
 
 /** Ports on loopback that are free now, and that this process has not named before. @throws Error when all are taken */
 export async function freePorts(count: number): Promise<number[]> {
