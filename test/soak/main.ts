@@ -119,12 +119,11 @@ function tellOrders(loads: readonly { findings: readonly Finding[] }[]): Finding
 async function everyFault(soaked: ChaosSystem, usable: readonly Experiment[]): Promise<void> {
   const beganMs = performance.now();
   const endsMs = beganMs + WARM_UP.minutes * 60_000;
-  do {
-    for (const experiment of usable) {
-      if (abort.signal.aborted) return;
-      await inflict(soaked, withDuration(experiment, MIN_DURATION_SECONDS), beganMs);
-    }
-  } while (performance.now() < endsMs);
+  for (let count = 0; count < usable.length || performance.now() < endsMs; count += 1) {
+    if (abort.signal.aborted) return;
+    const experiment = usable[count % usable.length] as Experiment;
+    await inflict(soaked, withDuration(experiment, MIN_DURATION_SECONDS), beganMs);
+  }
 }
 
 /** One fault after another, in an order that the seed decides. Resolves with how many there were. */
