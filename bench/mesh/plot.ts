@@ -1,4 +1,5 @@
 /** The ratios of a run as a picture for the documents: bars from 1 × to the left for less and to the right for more, each step of the grid twice as much. Pure. */
+import { html, Markup } from "@ordermesh/chaos/markup";
 
 export type Bar = { readonly client: string; readonly cpu: number; readonly answered: number };
 export type Group = { readonly title: string; readonly bars: readonly Bar[] };
@@ -24,49 +25,40 @@ type Panel = typeof CPU;
 export function plotOf(groups: readonly Group[], what: string): string {
   let y = TOP;
   const parts = groups.map(({ title, bars }) => {
-    const head = `<text class="title" x="10" y="${y + 12}">${escaped(title)}</text>`;
-    const rows = bars.map((bar, index) => rowOf(bar, y + ROW * (index + 1)));
+    const head = html`<text class="title" x="10" y="${y + 12}">${title}</text>`;
+    const rows = bars.map((bar, index) => html`\n${rowOf(bar, y + ROW * (index + 1))}`);
     y += ROW * (bars.length + 1) + GAP - ROW;
-    return [head, ...rows].join("\n");
+    return html`${head}${rows}\n`;
   });
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y}" width="${WIDTH}" height="${y}" role="img">
-<title>${escaped(what)}</title>
-<style>${STYLE}
+  return html`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y}" width="${WIDTH}" height="${y}" role="img">
+<title>${what}</title>
+<style>${new Markup(STYLE)}
 </style>
-${[CPU, ANSWERED].map((panel) => axisOf(panel, y - GAP + ROW)).join("\n")}
-${parts.join("\n")}
-</svg>
-`;
+${[CPU, ANSWERED].map((panel) => html`${axisOf(panel, y - GAP + ROW)}\n`)}${parts}</svg>
+`.text;
 }
 
-function axisOf(panel: Panel, bottom: number): string {
+function axisOf(panel: Panel, bottom: number): Markup {
   const steps = Array.from({ length: panel.to - panel.from + 1 }, (_, index) => panel.from + index);
   const lines = steps.map((power) => {
     const x = panel.x + (power - panel.from) * STEP;
     const label = power < 0 ? `1/${2 ** -power}` : `${2 ** power}`;
-    return (
-      `<line class="${power === 0 ? "one" : "grid"}" x1="${x}" x2="${x}" y1="${TOP - 6}" y2="${bottom}"/>` +
-      `<text class="soft" x="${x}" y="${TOP - 12}" text-anchor="middle">${label}</text>`
-    );
+    const line = html`<line class="${power === 0 ? "one" : "grid"}" x1="${x}" x2="${x}" y1="${TOP - 6}" y2="${bottom}"/>`;
+    return html`${line}<text class="soft" x="${x}" y="${TOP - 12}" text-anchor="middle">${label}</text>`;
   });
-  return `<text class="title" x="${panel.x}" y="14">${panel.title}, × bare grpc-js</text>${lines.join("")}`;
+  return html`<text class="title" x="${panel.x}" y="14">${panel.title}, × bare grpc-js</text>${lines}`;
 }
 
-function rowOf({ client, cpu, answered }: Bar, y: number): string {
-  const label = `<text x="20" y="${y + 12}">${escaped(client)}</text>`;
-  return label + barOf(cpu, CPU, y) + barOf(answered, ANSWERED, y);
+function rowOf({ client, cpu, answered }: Bar, y: number): Markup {
+  return html`<text x="20" y="${y + 12}">${client}</text>${barOf(cpu, CPU, y)}${barOf(answered, ANSWERED, y)}`;
 }
 
-function barOf(ratio: number, { x, from, to }: Panel, y: number): string {
+function barOf(ratio: number, { x, from, to }: Panel, y: number): Markup {
   const one = x - from * STEP;
   const end = x + (Math.min(to, Math.max(from, Math.log2(ratio))) - from) * STEP;
   const [left, width] = [Math.min(one, end), Math.abs(end - one)];
   const isLess = end < one;
-  const place = isLess ? `x="${end - 4}" text-anchor="end"` : `x="${end + 4}"`;
+  const place = isLess ? html`x="${end - 4}" text-anchor="end"` : html`x="${end + 4}"`;
   const figure = ratio.toFixed(ratio < 10 ? 2 : 0);
-  return `<rect class="${isLess ? "less" : "more"}" x="${left.toFixed(1)}" y="${y + 2}" width="${width.toFixed(1)}" height="${ROW - 6}"/><text ${place} y="${y + 12}">${figure}</text>`;
-}
-
-function escaped(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+  return html`<rect class="${isLess ? "less" : "more"}" x="${left.toFixed(1)}" y="${y + 2}" width="${width.toFixed(1)}" height="${ROW - 6}"/><text ${place} y="${y + 12}">${figure}</text>`;
 }
