@@ -1,4 +1,5 @@
 /** Kafka: the only way to kafkajs. Waits for a broker that is away; ends the process when a consumer dies. */
+import { abortWith } from "@ordermesh/mesh/abort-with";
 import type { Clock } from "@ordermesh/mesh/clock";
 import { MeshError } from "@ordermesh/mesh/errors";
 import type { Logger } from "@ordermesh/runtime/log";
@@ -162,11 +163,10 @@ export class KafkaBus {
       retry: RETRY,
     });
     this.#consumers.add(consumer);
-    const crash = new AbortController();
-    const isOver = AbortSignal.any([this.#closing.signal, crash.signal]);
+    const over = abortWith(this.#closing.signal);
     consumer.on(consumer.events.CRASH, ({ payload: { restart, error } }) => {
       if (restart || this.#closing.signal.aborted) return;
-      crash.abort();
+      over.abort();
       this.#consumers.delete(consumer);
       if (!isCoordinatorAway(error)) return onFatal(error);
       void consumer.disconnect().catch(() => undefined);
@@ -189,10 +189,10 @@ export class KafkaBus {
       eachBatch: async (payload) => {
         await pulse.during(() => handleWithHeartbeat(payload, HEARTBEAT_MS, handle));
         if (payload.batch.offsetLag() !== "0") return; // More waits already.
-        await clock.sleep(Math.max(0, fetchedMs + FETCH_EVERY_MS - clock.nowMs()), isOver);
+        await clock.sleep(Math.max(0, fetchedMs + FETCH_EVERY_MS - clock.nowMs()), over.signal);
       },
     });
-    await this.#watch(pulse, isOver, onFatal);
+    await this.#watch(pulse, over.signal, onFatal);
   }
 
   /** A consumer that neither handles nor fetches for a minute, not even an empty answer, while Kafka answers others, is dead. */

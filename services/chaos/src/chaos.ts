@@ -1,4 +1,5 @@
 /** Wires the controller. */
+
 import { HttpWorkload } from "@ordermesh/chaos/http-workload";
 import { LedgerJudge } from "@ordermesh/chaos/ledger-judge";
 import { StoreFaults } from "@ordermesh/chaos/store-faults";
@@ -10,6 +11,7 @@ import { kafkaAccess } from "@ordermesh/events/settings";
 import { connectKube } from "@ordermesh/kubernetes/kube-config";
 import { LeaseElection } from "@ordermesh/kubernetes/lease-election";
 import { ListWatch } from "@ordermesh/kubernetes/list-watch";
+import { abortWith } from "@ordermesh/mesh/abort-with";
 import { EtcdDocuments } from "@ordermesh/mesh/etcd-documents";
 import type { ServiceContext } from "@ordermesh/runtime/service";
 import { Announcer } from "./announcer.ts";
@@ -71,8 +73,8 @@ async function act(
 ): Promise<void> {
   if (!(await election.acquire(stopping))) return;
   leading.set(1);
-  const end = new AbortController();
-  const running = controller.run(AbortSignal.any([stopping, end.signal]));
+  const end = abortWith(stopping);
+  const running = controller.run(end.signal);
   const how = await election.hold(stopping);
   end.abort();
   if (how === "lost") throw new Error("another process leads: this one ends");
