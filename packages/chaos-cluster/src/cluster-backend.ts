@@ -25,10 +25,13 @@ export const NEEDS = {
   Latency: "delayed bytes need a proxy, or rights over the pods' network, that this back end does not take",
   Throttle: "slow bytes need a proxy, or rights over the pods' network, that this back end does not take",
   RenewCertificates: "new certificates need the right to write Secrets, which this back end does not take",
+  ExpireCertificates: "other certificates need the right to write Secrets, which this back end does not take",
   DnsFault: "a name that is not found needs rights over the cluster's DNS, which this back end does not take",
   DiskFill: "a full volume needs a process in the pod that owns it, which this back end does not start",
   ClockSkew: "a wrong clock needs rights over the node, which this back end does not take",
   NodeStop: "stopping a node needs rights over nodes, which this back end does not take",
+  NodeDrain: "draining a node needs rights over nodes, which this back end does not take",
+  RevokeAccess: "taking a user's rights needs the right to write KafkaUsers, which this back end does not take",
 } as const satisfies Partial<Record<ActionType, string>>;
 
 export class ClusterBackend extends FaultBackend<Pod> {

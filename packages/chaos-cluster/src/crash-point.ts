@@ -9,6 +9,11 @@ import type { Pod, Pods } from "./pods.ts";
 
 const PATH = "/debug/failpoints";
 const KILLED = 137;
+/** Effects that end the process, and how it ends of them: out of memory, by the container's limit or by V8's. */
+const ENDS: Readonly<Partial<Record<ActionOf<"CrashPoint">["effect"], (exitCode: number) => boolean>>> = {
+  kill: (exitCode) => exitCode === KILLED,
+  exhaust: (exitCode) => exitCode !== 0,
+};
 
 /** How often the containers had been started again when the target was chosen. */
 type Undo = { readonly restarts: number };
@@ -23,7 +28,7 @@ export function crashPoint(pods: Pods): Fault<Pod> {
   async function arm(pod: Pod, point: ActionOf<"CrashPoint">, left: number): Promise<void> {
     if (pod.adminUrl === undefined || left < 1 || armed.get(pod.uid)?.restarts === pod.restarts) return;
     const passed = (await jsonOf<Record<string, number>>(pod.adminUrl, PATH))?.[point.point] ?? 0;
-    const times = point.effect === "kill" ? 1 : left;
+    const times = ENDS[point.effect] === undefined ? left : 1;
     await put(pod.adminUrl, PATH, failpointOf(point, times));
     armed.set(pod.uid, { restarts: pod.restarts, passed, times });
   }
@@ -39,7 +44,8 @@ export function crashPoint(pods: Pods): Fault<Pod> {
 
   /** How often the point has acted in the pod's process. */
   async function actsOf(target: TargetStatus, pod: Pod, point: ActionOf<"CrashPoint">): Promise<number> {
-    if (point.effect === "kill") return pod.exitCodes.includes(KILLED) ? pod.restarts - undoOf(target).restarts : 0;
+    const isEnd = ENDS[point.effect];
+    if (isEnd !== undefined) return pod.exitCodes.some(isEnd) ? pod.restarts - undoOf(target).restarts : 0;
     const before = armed.get(pod.uid);
     const passed = (await jsonOf<Record<string, number>>(pod.adminUrl ?? "", PATH))?.[point.point] ?? 0;
     return before === undefined ? 0 : Math.min(before.times, passed - before.passed);

@@ -2,12 +2,13 @@
 import type { Action, ActionType } from "@ordermesh/chaos/action";
 import type { Workload } from "@ordermesh/chaos/backend";
 import { connectionFault, type EndConnections } from "@ordermesh/chaos/connection-faults";
+import { compactionFault, spaceAlarmFault } from "@ordermesh/chaos/etcd-faults";
 import { poisonFault, rebalanceFault, rewindFault } from "@ordermesh/chaos/event-faults";
 import type { Fault } from "@ordermesh/chaos/fault";
 import { Growths } from "@ordermesh/chaos/instances";
 import { leaseFault } from "@ordermesh/chaos/lease-faults";
 import { repeatedKeyFault, spikeFault } from "@ordermesh/chaos/load-faults";
-import { policyChurnFault, policyFault } from "@ordermesh/chaos/policy-faults";
+import { policyChurnFault, policyDeleteFault, policyFault } from "@ordermesh/chaos/policy-faults";
 import { ruleFault } from "@ordermesh/chaos/rule-faults";
 import type { StoreFaults } from "@ordermesh/chaos/store-faults";
 import type { KafkaOptions } from "@ordermesh/events/kafka";
@@ -61,7 +62,10 @@ export function clusterFaults(parts: FaultParts): Pick<ClusterParts, "faultOf" |
     TerminateConnections: connectionFault(parts.endConnections),
     RevokeLeases: leaseFault(store, (matchLabels) => pods.list(matchLabels)),
     Policy: policyFault(watched),
+    PolicyDelete: policyDeleteFault(watched),
     PolicyChurn: policyChurnFault(watched),
+    Compaction: compactionFault({ ...watched, cut: partition }),
+    SpaceAlarm: spaceAlarmFault(store),
     PoisonEvent: poisonFault({ kafka, instances: watched.instances }),
     RewindOffsets: rewindFault({ kafka, instances: watched.instances }),
     RebalanceStorm: rebalanceFault({ kafka }),
@@ -72,6 +76,7 @@ export function clusterFaults(parts: FaultParts): Pick<ClusterParts, "faultOf" |
   const faultOf = (action: Action): Fault<Pod> | string => {
     if (action.type === "Partition" && !PARTS.includes(action.partition.peer)) return rules;
     if (action.type === "Partition") return hasPolicies ? partition : NO_POLICIES;
+    if (action.type === "Compaction" && !hasPolicies) return NO_POLICIES;
     if (!areProcessesOpen && ["Freeze", "Starve", "CrashPoint"].includes(action.type)) return CLOSED;
     return byType[action.type] ?? needs[action.type] ?? `the cluster back end has no ${action.type} yet`;
   };

@@ -33,35 +33,42 @@ test("a partition is a label, a failure that the pod counts is its proof, and sw
   assert.equal(await cluster.isHealed(targets[0], context), true);
 });
 
-const CRASH: Action = { type: "CrashPoint", crashPoint: { point: "payment.captured", effect: "kill", times: 2 } };
-
-test("a crash point is armed again in each new process, and counted by how containers ended", async () => {
-  const armed: string[] = [];
-  const port = await serve((method, _path, body) => {
-    if (method === "PUT") armed.push(body);
-    return "{}";
-  });
-  const died = (restarts: number) => ({
-    containerStatuses: [{ restartCount: restarts, lastState: restarts === 4 ? {} : { terminated: { exitCode: 137 } } }],
-  });
-  putPod("payment-1", { port, status: died(4) });
-  const [cluster, context] = [backend(), contextOf(CRASH)];
-  const [target] = (await plan(cluster, context)).map(injected);
-  assert.ok(target);
-  await cluster.inject(target, context);
-  assert.equal((await cluster.evidence([target], context)).observed, 0);
-  putPod("payment-1", { port, status: died(5) });
-  assert.equal((await cluster.evidence([target], context)).observed, 1);
-  putPod("payment-1", { port, status: died(6) });
-  assert.deepEqual(await cluster.evidence([target], context), {
-    expected: 2,
-    observed: 2,
-    detail: "payment.captured acted 2 times (kill)",
-  });
-  assert.deepEqual(armed, ["payment.captured=1*kill", "payment.captured=1*kill"]);
-  await cluster.heal(target, context);
-  assert.equal(armed.at(-1), "");
+const crash = (effect: "kill" | "exhaust"): Action => ({
+  type: "CrashPoint",
+  crashPoint: { point: "payment.captured", effect, times: 2 },
 });
+
+for (const [effect, exitCode] of [
+  ["kill", 137],
+  ["exhaust", 134],
+] as const)
+  test(`a crash point (${effect}) is armed again in each new process, and counted by how containers ended`, async () => {
+    const armed: string[] = [];
+    const port = await serve((method, _path, body) => {
+      if (method === "PUT") armed.push(body);
+      return "{}";
+    });
+    const died = (restarts: number) => ({
+      containerStatuses: [{ restartCount: restarts, lastState: restarts === 4 ? {} : { terminated: { exitCode } } }],
+    });
+    putPod("payment-1", { port, status: died(4) });
+    const [cluster, context] = [backend(), contextOf(crash(effect))];
+    const [target] = (await plan(cluster, context)).map(injected);
+    assert.ok(target);
+    await cluster.inject(target, context);
+    assert.equal((await cluster.evidence([target], context)).observed, 0);
+    putPod("payment-1", { port, status: died(5) });
+    assert.equal((await cluster.evidence([target], context)).observed, 1);
+    putPod("payment-1", { port, status: died(6) });
+    assert.deepEqual(await cluster.evidence([target], context), {
+      expected: 2,
+      observed: 2,
+      detail: `payment.captured acted 2 times (${effect})`,
+    });
+    assert.deepEqual(armed, [`payment.captured=1*${effect}`, `payment.captured=1*${effect}`]);
+    await cluster.heal(target, context);
+    assert.equal(armed.at(-1), "");
+  });
 
 test("a process that does not answer stands still; one that answers does not", async () => {
   let isFrozen = false;
@@ -99,9 +106,10 @@ test("connections count where PostgreSQL ended some", async () => {
 
 test("what cannot be done says what it needs", () => {
   const closed = backend({ areProcessesOpen: false, hasPolicies: false });
-  assert.match(closed.whyNot(CRASH) ?? "", /chaos\.failpoints of the chart/);
+  assert.match(closed.whyNot(crash("kill")) ?? "", /chaos\.failpoints of the chart/);
   assert.match(closed.whyNot(PARTITION) ?? "", /networkPolicies of the chart/);
+  assert.match(closed.whyNot({ type: "Compaction", compaction: { changes: 1 } }) ?? "", /networkPolicies of the chart/);
   assert.match(backend().whyNot({ type: "NodeStop", nodeStop: {} }) ?? "", /rights over nodes/);
-  assert.equal(backend().whyNot(CRASH), undefined);
+  assert.equal(backend().whyNot(crash("kill")), undefined);
   assert.equal(backend().whyNot({ type: "Partition", partition: { peer: "order", mode: "Reset" } }), undefined);
 });

@@ -1,5 +1,5 @@
-/** New certificates for a service as a whole, once in each round, however many of its processes are targets. */
-import type { Sample } from "@ordermesh/chaos/admin-ports";
+/** Certificates of a service as a whole, once in each round, however many of its processes are targets. */
+import { type Sample, samplesOf } from "@ordermesh/chaos/admin-ports";
 import type { Fault } from "@ordermesh/chaos/fault";
 import { Growths, type Instances } from "@ordermesh/chaos/instances";
 import { OncePerRound } from "@ordermesh/chaos/once-per-round";
@@ -7,6 +7,9 @@ import { serviceOf } from "@ordermesh/chaos/service-of";
 import type { System } from "@ordermesh/local/system";
 
 const RELOADS = "mesh_identity_reloads_total";
+const EXPIRY = "mesh_identity_expiry_timestamp_seconds";
+/** Long enough to be taken up: processes look for a new one every 2 s. */
+const SHORT_LIFE_MS = 5_000;
 
 /** The service gets another certificate, which its processes must take up. */
 export function renewFault(system: System, instances: Instances): Fault {
@@ -31,6 +34,38 @@ export function renewFault(system: System, instances: Instances): Fault {
     forget: (uid) => {
       growths.forget(uid);
       renewed.forget(uid);
+    },
+  };
+}
+
+/** The service gets a certificate that runs out soon, and a good one when it is healed. */
+export function expireFault(system: System, instances: Instances): Fault {
+  const issued = new OncePerRound<void>();
+  const expired = new Map<string, Set<string>>();
+  /** Seconds for which the certificate of a target still holds; undefined when it does not say. */
+  const remaining = async (name: string): Promise<number | undefined> => {
+    const adminUrl = (await instances()).find((one) => one.name === name)?.adminUrl;
+    const samples = adminUrl === undefined ? undefined : await samplesOf(adminUrl);
+    const expiry = samples?.find((sample) => sample.name === EXPIRY)?.value;
+    return expiry === undefined ? undefined : expiry - Date.now() / 1_000;
+  };
+  return {
+    inject: async (_target, { experiment: { uid }, spec }) => {
+      const service = serviceOf(spec.target.selector.matchLabels);
+      await issued.do(uid, 1, () => system.renewCertificate(service, SHORT_LIFE_MS));
+    },
+    heal: async (_target, { spec }) => await system.renewCertificate(serviceOf(spec.target.selector.matchLabels)),
+    isHealed: async ({ name }) => ((await remaining(name)) ?? 0) > SHORT_LIFE_MS / 1_000,
+    evidence: async (targets, { experiment: { uid } }) => {
+      const own = expired.get(uid) ?? new Set();
+      expired.set(uid, own);
+      for (const { name } of targets) if (((await remaining(name)) ?? 0) < 0) own.add(name);
+      const detail = `${own.size} of ${targets.length} processes had a certificate that had run out`;
+      return { expected: targets.length, observed: own.size, detail };
+    },
+    forget: (uid) => {
+      issued.forget(uid);
+      expired.delete(uid);
     },
   };
 }

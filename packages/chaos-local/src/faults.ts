@@ -2,18 +2,19 @@
 import type { Action, ActionType } from "@ordermesh/chaos/action";
 import type { Workload } from "@ordermesh/chaos/backend";
 import { connectionFault } from "@ordermesh/chaos/connection-faults";
+import { compactionFault, spaceAlarmFault } from "@ordermesh/chaos/etcd-faults";
 import { poisonFault, rebalanceFault, rewindFault } from "@ordermesh/chaos/event-faults";
 import type { Fault } from "@ordermesh/chaos/fault";
 import { Growths } from "@ordermesh/chaos/instances";
 import { leaseFault } from "@ordermesh/chaos/lease-faults";
 import { repeatedKeyFault, spikeFault } from "@ordermesh/chaos/load-faults";
-import { policyChurnFault, policyFault } from "@ordermesh/chaos/policy-faults";
+import { policyChurnFault, policyDeleteFault, policyFault } from "@ordermesh/chaos/policy-faults";
 import { ruleFault } from "@ordermesh/chaos/rule-faults";
 import type { StoreFaults } from "@ordermesh/chaos/store-faults";
 import { terminateConnections } from "@ordermesh/local/postgres";
 import type { Clock } from "@ordermesh/mesh/clock";
 import { createLogger } from "@ordermesh/runtime/log";
-import { renewFault } from "./certificate-faults.ts";
+import { expireFault, renewFault } from "./certificate-faults.ts";
 import { crashFault } from "./crash-fault.ts";
 import type { Network } from "./network.ts";
 import { networkFault } from "./network-faults.ts";
@@ -35,6 +36,8 @@ const NEEDS: Readonly<Partial<Record<ActionType, string>>> = {
   DiskFill: "a full volume needs a file system of its own for each part, which takes the right to mount",
   ClockSkew: "a wrong clock for one process needs a library put under it, or the right to set this machine's clock",
   NodeStop: "all processes run on this machine, and it cannot be stopped",
+  NodeDrain: "all processes run on this machine, and have no other to go to",
+  RevokeAccess: "the parts on this machine let everybody do everything",
 };
 
 export function processFaults({ processes, network, store, workload, clock }: FaultParts): Omit<ProcessParts, "sweep"> {
@@ -57,8 +60,12 @@ export function processFaults({ processes, network, store, workload, clock }: Fa
     TerminateConnections: connectionFault((service) => terminateConnections(system.parts.postgres.address, service)),
     RevokeLeases: leaseFault(store, find),
     Policy: policyFault(watched),
+    PolicyDelete: policyDeleteFault(watched),
     PolicyChurn: policyChurnFault(watched),
+    Compaction: compactionFault({ cut: links, store, instances }),
+    SpaceAlarm: spaceAlarmFault(store),
     RenewCertificates: renewFault(system, instances),
+    ExpireCertificates: expireFault(system, instances),
     PoisonEvent: poisonFault({ kafka, instances }),
     RewindOffsets: rewindFault({ kafka, instances }),
     RebalanceStorm: rebalanceFault({ kafka }),

@@ -67,6 +67,8 @@ export async function runStep(
   }
   say(`${name}: ${targets.map((target) => target.name).join(" ") || "nothing could be taken"}`);
   await until(endOf(step));
+  // Some faults only come to their end when they are looked at.
+  await backend.evidence(targets, context).catch((error: unknown) => say(`${name}: ${String(error)}`));
   await healAll(backend, targets, context);
   backend.forget(context.experiment.uid);
 }

@@ -27,7 +27,9 @@ export const ACTIONS = {
   CrashPoint: z
     .strictObject({
       point: z.string().regex(/^[a-zA-Z.]{1,64}$/, "must be a crash point's name"),
-      effect: z.enum(["kill", "error", "sleep"]),
+      effect: z
+        .enum(["kill", "error", "sleep", "exhaust"])
+        .describe("exhaust takes memory until the process dies of it"),
       times: times.describe("How often it acts, at all targets together"),
     })
     .describe("Targets die, fail or hang at a named place of their code"),
@@ -65,6 +67,12 @@ export const ACTIONS = {
   TerminateConnections: z
     .strictObject({ everySeconds, times })
     .describe("PostgreSQL ends all connections of the targets' databases"),
+  Compaction: z
+    .strictObject({
+      changes: z.int().min(1).max(10_000).default(1_000).describe("Made and forgotten while the targets see none"),
+    })
+    .describe("etcd forgets its history while the targets do not reach it"),
+  SpaceAlarm: z.strictObject({}).describe("etcd takes no writes, as when its space is used up"),
   RevokeLeases: z.strictObject({ everySeconds, times }).describe("The targets' registrations are taken from them"),
   Policy: z
     .strictObject({
@@ -72,6 +80,9 @@ export const ACTIONS = {
       expect: z.enum(["Applied", "Rejected"]).describe("What every instance must make of it"),
     })
     .describe("The targets' traffic policy is replaced"),
+  PolicyDelete: z
+    .strictObject({})
+    .describe("The targets' traffic policy is deleted; where there is none, an empty one"),
   PolicyChurn: z
     .strictObject({ perSecond: z.int().min(1).max(200) })
     .describe("The targets' traffic policy is written again and again"),
@@ -90,6 +101,7 @@ export const ACTIONS = {
     })
     .describe("A member joins a consumer group and leaves it, again and again"),
   RenewCertificates: z.strictObject({ everySeconds, times }).describe("The targets get new certificates"),
+  ExpireCertificates: z.strictObject({}).describe("The targets' certificates run out, and no new ones come"),
   LoadSpike: z
     .strictObject({ factor: z.int().min(2).max(20) })
     .describe("Orders come more often than the system can take"),
@@ -101,6 +113,8 @@ export const ACTIONS = {
   DiskFill: z.strictObject({ leaveMegabytes: z.int().min(0).max(10_000).default(0) }).describe("A volume is full"),
   ClockSkew: z.strictObject({ offsetSeconds: z.int().min(-86_400).max(86_400) }).describe("A clock is wrong"),
   NodeStop: z.strictObject({}).describe("A node goes away"),
+  NodeDrain: z.strictObject({}).describe("All pods of a node are asked to leave it"),
+  RevokeAccess: z.strictObject({ peer: component }).describe("The targets' rights at a peer are taken from them"),
 } as const;
 
 export type ActionType = keyof typeof ACTIONS;

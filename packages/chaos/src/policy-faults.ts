@@ -15,7 +15,9 @@ type Parts = {
 };
 
 /** The part of `/debug/mesh` that is read here. */
-type Debug = { readonly policy: { readonly documents: Readonly<Record<string, object>> } };
+type Debug = {
+  readonly policy: { readonly revision: string; readonly documents: Readonly<Record<string, object>> };
+};
 
 /** An instance that has applied so many of them follows. */
 const REVISIONS_SEEN = 3;
@@ -63,6 +65,30 @@ async function applies(adminUrl: string, service: string, document: string): Pro
   const debug = await jsonOf<Debug>(adminUrl, "/debug/mesh");
   // In the same order of fields as an instance tells it.
   return JSON.stringify(debug?.policy.documents[service]) === JSON.stringify(parsePolicy(document));
+}
+
+export function policyDeleteFault({ store, instances: find }: Omit<Parts, "growths">): Fault {
+  return {
+    ...undone(store),
+    inject: async (_target, { experiment, spec }) => {
+      await store.deletePolicy(experiment.uid, serviceOf(spec.target.selector.matchLabels));
+    },
+    evidence: async (_targets, { experiment, spec }) => {
+      const service = serviceOf(spec.target.selector.matchLabels);
+      const deletedAt = await store.replacedAt(experiment.uid, service);
+      const instances = await find();
+      const lacks = await Promise.all(
+        instances.map(async ({ adminUrl }) => {
+          const policy = (await jsonOf<Debug>(adminUrl, "/debug/mesh"))?.policy;
+          if (policy === undefined || deletedAt === undefined) return false;
+          return BigInt(policy.revision) >= deletedAt && policy.documents[service] === undefined;
+        }),
+      );
+      const observed = lacks.filter(Boolean).length;
+      const detail = `${observed} of ${instances.length} instances saw that it is gone`;
+      return { expected: instances.length, observed, detail };
+    },
+  };
 }
 
 /** Writes while this process lives; what is written says the same as before. */

@@ -29,7 +29,9 @@ const AT_ANNOTATION = "chaos.ordermesh.dev/at-seconds";
 const PARTS: Readonly<Partial<Record<Action["type"], readonly string[]>>> = {
   MeshFault: ["etcd"],
   Policy: ["etcd"],
+  PolicyDelete: ["etcd"],
   PolicyChurn: ["etcd"],
+  Compaction: ["etcd"],
   RevokeLeases: ["etcd"],
   TerminateConnections: ["postgres"],
   PoisonEvent: ["kafka"],

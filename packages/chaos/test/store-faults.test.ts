@@ -56,6 +56,32 @@ for (const [what, before] of [
     assert.deepEqual(await values(prefix), before);
   });
 
+for (const [what, before] of [
+  ["a policy that was deleted comes back", { "/policy/payment": '{"schemaVersion":1,"timeoutMs":1}' }],
+  ["where nothing was to delete, an empty policy comes and goes", {}],
+] as const)
+  test(what, { skip }, async () => {
+    const { prefix, uid, faults } = fresh();
+    const puts = Object.fromEntries(Object.entries(before).map(([key, value]) => [prefix + key, value]));
+    if (Object.keys(puts).length > 0) await documents.write({ puts });
+    await faults.deletePolicy(uid, "payment");
+    const deletedAt = await faults.replacedAt(uid, "payment");
+    await faults.deletePolicy(uid, "payment");
+    assert.equal(await faults.replacedAt(uid, "payment"), deletedAt);
+    assert.equal((await values(prefix))["/policy/payment"], undefined);
+    assert.equal(await faults.heal(uid), 1);
+    assert.deepEqual(await values(prefix), before);
+  });
+
+test("a policy that an operator put where one was deleted stays", { skip }, async () => {
+  const { prefix, uid, faults } = fresh();
+  await documents.write({ puts: { [`${prefix}/policy/payment`]: "before" } });
+  await faults.deletePolicy(uid, "payment");
+  await documents.write({ puts: { [`${prefix}/policy/payment`]: "theirs" } });
+  assert.equal(await faults.heal(uid), 1);
+  assert.deepEqual(await values(prefix), { "/policy/payment": "theirs" });
+});
+
 test("a policy that an operator put meanwhile stays", { skip }, async () => {
   const { prefix, uid, faults } = fresh();
   await faults.putPolicy(uid, "payment", "ours");

@@ -71,9 +71,9 @@ export class Authority {
   }
 
   /** Writes a new certificate of `service` and swaps its folder for the new one in one step. */
-  async issue(service: string): Promise<void> {
+  async issue(service: string, lifetimeMs = this.#lifetimeMs): Promise<void> {
     const keys = await newKeys();
-    const leaf = await this.#sign(service, keys);
+    const leaf = await this.#sign(service, keys, lifetimeMs);
     const folder = join(this.#dir, `.${service}-${this.#issued++}`);
     mkdirSync(folder);
     writeFileSync(join(folder, "tls.crt"), leaf.toString("pem"));
@@ -96,14 +96,14 @@ export class Authority {
     clearInterval(this.#timer);
   }
 
-  #sign(service: string, keys: KeyPair): Promise<X509Certificate> {
+  #sign(service: string, keys: KeyPair, lifetimeMs: number): Promise<X509Certificate> {
     const nowMs = Date.now();
     return X509CertificateGenerator.create({
       serialNumber: randomBytes(8).toString("hex"),
       subject: `CN=${service}`,
       issuer: this.#certificate.subject,
       notBefore: new Date(nowMs - SKEW_MS),
-      notAfter: new Date(nowMs + this.#lifetimeMs),
+      notAfter: new Date(nowMs + lifetimeMs),
       publicKey: keys.publicKey,
       signingKey: this.#keys.privateKey,
       signingAlgorithm: ALGORITHM,

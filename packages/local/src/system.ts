@@ -154,9 +154,9 @@ export class System {
     return [...this.#services].filter(([, { spec }]) => spec.name === service).map(([name]) => name);
   }
 
-  /** A new certificate for a service, which its processes find within seconds. */
-  async renewCertificate(service: string): Promise<void> {
-    await this.#authority.issue(service);
+  /** A new certificate for a service, which its processes find within seconds; of the usual lifetime if none is given. */
+  async renewCertificate(service: string, lifetimeMs?: number): Promise<void> {
+    await this.#authority.issue(service, lifetimeMs);
   }
 
   /** Resolves when every service is ready and the shop lists products. */

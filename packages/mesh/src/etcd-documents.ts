@@ -17,6 +17,9 @@ export type Change = {
   readonly expected?: Readonly<Record<string, bigint>>;
 };
 
+/** Alarms are raised for a member, by etcd always for a real one. */
+const NO_MEMBER = "0";
+
 export class EtcdDocuments {
   readonly #client: Etcd3;
 
@@ -73,6 +76,23 @@ export class EtcdDocuments {
       await Promise.all([...leases].map((ID) => this.#client.leaseClient.leaseRevoke({ ID })));
       return leases.size;
     });
+  }
+
+  /** Forgets all changes before the revision. @throws MeshError unavailable STORE_UNAVAILABLE */
+  async compact(revision: bigint): Promise<void> {
+    await translate(() => this.#client.kv.compact({ revision: String(revision) }));
+  }
+
+  /** Raises the alarm by which etcd takes reads and deletes only, or ends it; one that etcd raised itself stays. @throws MeshError unavailable STORE_UNAVAILABLE */
+  async setSpaceAlarm(isOn: boolean): Promise<void> {
+    const action = isOn ? "Activate" : "Deactivate";
+    await translate(() => this.#client.maintenance.alarm({ action, alarm: "Nospace", memberID: NO_MEMBER }));
+  }
+
+  /** Whether etcd has the alarm by which it takes reads and deletes only, whoever raised it. @throws MeshError unavailable STORE_UNAVAILABLE */
+  async hasSpaceAlarm(): Promise<boolean> {
+    const { alarms } = await translate(() => this.#client.maintenance.alarm({ action: "Get", alarm: "Nospace" }));
+    return alarms.length > 0;
   }
 
   close(): void {
