@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Experiment } from "@ordermesh/chaos/backend";
+import { pickTargets } from "@ordermesh/chaos/pick-targets";
 import { MIN_DURATION_SECONDS, withDuration } from "@ordermesh/chaos/schedule";
 import { COMPONENT_LABEL } from "@ordermesh/chaos/service-of";
 import { readCatalogue } from "@ordermesh/chaos-local/catalogue";
@@ -21,8 +22,13 @@ import { type Growth, growthOf, residentKib, type Sample } from "./memory.ts";
 const MAX_DURATION_SECONDS = 15;
 const MAX_GAP_MS = 10_000;
 const SAMPLE_MS = 10_000;
-/** Before memory is looked at, every fault in turn under so many times the orders: what comes for the first time is compiled, and takes room for good. */
-const WARM_UP = { minutes: 10, times: 2 };
+/**
+ * Before memory is looked at, every fault comes to every process, for as long as any comes later and under so many times the orders: what
+ * comes for the first time is compiled, and a backlog that is larger than those before it takes pages that V8 keeps.
+ */
+const WARM_UP_TIMES = 2;
+/** So many are tried for one that takes a process which none has taken. */
+const MAX_SEEDS = 32;
 /** What is left out of each life, in minutes, for each column of the table; the first decides, the others tell how long V8 takes room. */
 const WARM_UPS = [3, 10, 15];
 /** Growth of a process that is asked for, of its memory in ten minutes. */
@@ -31,8 +37,9 @@ const WITHOUT_KILLS = "without-kills";
 const HELP = `Usage: make soak ARGS="[options]"
 
 Places orders on a system of its own without a pause, with one fault of k8s/chaos after another, waits until nothing is on its way, and
-judges all of it at once. Before it comes every fault in turn for ${WARM_UP.minutes} minutes, under ${WARM_UP.times} times as many orders. Tells how the memory of each
-process went, without the first ${WARM_UPS.join(", ")} minutes of each of its lives; of lives that are too short for it nothing is said.
+judges all of it at once. Before it, every fault comes to every process once, for ${MAX_DURATION_SECONDS} s each and under ${WARM_UP_TIMES} times as many orders: some
+15 minutes. Tells how the memory of each process went, without the first ${WARM_UPS.join(", ")} minutes of each of its lives; of lives that are too
+short for it nothing is said.
 
   --minutes N      for how long (default 30)
   --rate N         orders a second (default 20)
@@ -67,8 +74,8 @@ async function soak(soaked: ChaosSystem, options: LongLoad): Promise<number> {
   const usable = readCatalogue([join(ROOT, "k8s/chaos")])
     .filter((experiment) => canBeScheduled(soaked, experiment))
     .filter((experiment) => !(options.flags.includes(WITHOUT_KILLS) && endsService(experiment)));
-  say(`${WARM_UP.minutes} minutes of every fault in turn, under ${rate * WARM_UP.times} orders/s`);
-  const warmUp = await judgedLoad(soaked.ports, { ratePerSecond: rate * WARM_UP.times, seed }, () =>
+  say(`Every fault comes to every process, under ${rate * WARM_UP_TIMES} orders/s`);
+  const warmUp = await judgedLoad(soaked.ports, { ratePerSecond: rate * WARM_UP_TIMES, seed }, () =>
     everyFault(soaked, usable),
   );
   say(`\n${options.minutes} minutes of one fault after another, under ${rate} orders/s`);
@@ -115,15 +122,24 @@ function tellOrders(loads: readonly { findings: readonly Finding[] }[]): Finding
   return findings;
 }
 
-/** Each at least once. */
 async function everyFault(soaked: ChaosSystem, usable: readonly Experiment[]): Promise<void> {
   const beganMs = performance.now();
-  const endsMs = beganMs + WARM_UP.minutes * 60_000;
-  for (let count = 0; count < usable.length || performance.now() < endsMs; count += 1) {
-    if (abort.signal.aborted) return;
-    const experiment = usable[count % usable.length] as Experiment;
-    await inflict(soaked, withDuration(experiment, MIN_DURATION_SECONDS), beganMs);
+  for (const experiment of usable)
+    for (const targetSeed of await seedsFor(soaked, experiment)) {
+      if (abort.signal.aborted) return;
+      await inflict(soaked, withDuration(experiment, MAX_DURATION_SECONDS, targetSeed), beganMs);
+    }
+}
+
+/** Seeds with which all processes that the experiment may take are taken. */
+async function seedsFor({ ports }: ChaosSystem, { spec: { target } }: Experiment): Promise<number[]> {
+  const candidates = await ports.backend.find(target.selector.matchLabels);
+  const seeds = new Map<string, number>();
+  for (let seed = 1; seed <= MAX_SEEDS && seeds.size < candidates.length; seed += 1) {
+    const picked = pickTargets(candidates, target, seeded(seed));
+    if (picked.kind === "picked") for (const { name } of picked.targets) if (!seeds.has(name)) seeds.set(name, seed);
   }
+  return [...new Set(seeds.values())];
 }
 
 /** One fault after another, in an order that the seed decides. Resolves with how many there were. */
@@ -156,7 +172,7 @@ async function inflict({ ports }: ChaosSystem, experiment: Experiment, beganMs: 
 }
 
 function endsService({ spec: { action, target } }: Experiment): boolean {
-  if (action.type === "CrashPoint") return action.crashPoint.effect === "kill";
+  if (action.type === "CrashPoint") return ["kill", "exhaust"].includes(action.crashPoint.effect);
   const component = target.selector.matchLabels[COMPONENT_LABEL];
   return action.type === "PodKill" && SERVICES.some(({ name }) => name === component);
 }
