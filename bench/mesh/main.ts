@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { Authority } from "@ordermesh/local/certificates";
 import { readCommandLine } from "@ordermesh/runtime/command-line";
+import { medianOf } from "@ordermesh/test/averages";
 import { type Group, plotOf } from "./plot.ts";
 
 const HELP = `Usage: make bench-mesh ARGS="[--rounds 3] [--seconds 3] [--tls] [--short] [--others] [--plot FILE]"
@@ -139,7 +140,7 @@ async function firstLine(child: ChildProcess): Promise<string> {
 
 function groupOf({ scenario, results }: Measured): Group {
   const ratio = (kind: Kind, value: (result: Result) => number) =>
-    medianOf(results[kind], value) / medianOf(results.bare, value);
+    medianOf(results[kind].map(value)) / medianOf(results.bare.map(value));
   const bars = kinds.map((kind) => ({
     client: NAMES[kind],
     cpu: ratio(kind, ({ cpuUs }) => cpuUs),
@@ -149,7 +150,7 @@ function groupOf({ scenario, results }: Measured): Group {
 }
 
 function print(title: string, results: Measured["results"]): void {
-  const of = (kind: Kind, value: (result: Result) => number) => medianOf(results[kind], value);
+  const of = (kind: Kind, value: (result: Result) => number) => medianOf(results[kind].map(value));
   process.stdout.write(
     `\n**${title}**\n\n| client | CPU µs a call | × | answered/s | × | p50 ms | p99 ms | failed |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n`,
   );
@@ -170,10 +171,6 @@ function print(title: string, results: Measured["results"]): void {
 
 function perSecond({ calls, failures, tookS }: Result): number {
   return (calls - failures) / tookS;
-}
-
-function medianOf(results: readonly Result[], value: (result: Result) => number): number {
-  return results.map(value).toSorted((a, b) => a - b)[results.length >> 1] ?? 0;
 }
 
 function script(name: string): string {

@@ -2,6 +2,7 @@
 import { systemClock } from "@ordermesh/mesh/clock";
 import { MemoryStore } from "@ordermesh/mesh/memory-store";
 import type { Target } from "@ordermesh/mesh/target";
+import { medianOf } from "@ordermesh/test/averages";
 import { anInstance, ClientView, PREFIX, put, serviceName } from "./fleet.ts";
 
 const ROUNDS = 7;
@@ -47,7 +48,7 @@ async function median(call: () => unknown): Promise<number> {
     for (let calls = 0; calls < CALLS; calls += 1) await call();
     ns.push(((performance.now() - startedMs) * 1e6) / CALLS);
   }
-  return ns.toSorted((a, b) => a - b)[ROUNDS >> 1] ?? 0;
+  return medianOf(ns);
 }
 
 function print(line: { title: string; endpoints: number; ns: number }): void {

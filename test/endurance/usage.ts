@@ -1,5 +1,5 @@
 /** What the containers of a cluster use, by the word of its kubelets. Pure. */
-import { meanOf } from "../harness/mean.ts";
+import { meanOf } from "../harness/averages.ts";
 
 /** One look at one container. */
 export type Sample = {

@@ -1,7 +1,7 @@
 /** How much memory processes have over time, and whether it grows. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { meanOf } from "../harness/mean.ts";
+import { meanOf, medianOf } from "../harness/averages.ts";
 
 /** What a process of a name had. `pid` tells one life of it from the next. */
 export type Sample = { readonly name: string; readonly pid: number; readonly atMs: number; readonly kib: number };
@@ -11,7 +11,9 @@ export type Growth = {
   /** Of the lives that tell something, without what is warming up. */
   readonly minutes: number;
   readonly meanMib: number;
-  /** Share of the mean that comes on top in ten minutes, as the line through each life of a common slope has it; NaN when none was long enough. */
+  /** What came on top in all these minutes, steps included. */
+  readonly addedMib: number;
+  /** Share of the mean that comes on top in ten minutes; NaN when no life was long enough. */
   readonly perTenMinutes: number;
 };
 
@@ -45,24 +47,21 @@ export function growthOf(samples: readonly Sample[], warmUpMs: number): Growth[]
       lives: lives.length,
       minutes: warm.reduce((sum, life) => sum + spanMs(life), 0) / 60_000,
       meanMib: mean / 1_024,
+      addedMib: warm.reduce((sum, life) => sum + (life.at(-1)?.kib ?? 0) - (life[0]?.kib ?? 0), 0) / 1_024,
       perTenMinutes: (commonSlope(warm) * TEN_MINUTES_MS) / mean,
     };
   });
 }
 
-/** KiB for each ms: least squares, with a level of its own for each life. */
+/**
+ * KiB for each ms: the median of the slopes between any two samples of a life (Theil and Sen). A leak is in most of them; a step to where
+ * memory then stays is not, and would tilt a line by least squares the more the nearer it is to an end.
+ */
 function commonSlope(lives: readonly (readonly Sample[])[]): number {
-  let above = 0;
-  let below = 0;
-  for (const life of lives) {
-    const meanMs = meanOf(life.map(({ atMs }) => atMs));
-    const meanKib = meanOf(life.map(({ kib }) => kib));
-    for (const { atMs, kib } of life) {
-      above += (atMs - meanMs) * (kib - meanKib);
-      below += (atMs - meanMs) ** 2;
-    }
-  }
-  return above / below;
+  const slopes = lives.flatMap((life) =>
+    life.flatMap((one, index) => life.slice(index + 1).map((other) => (other.kib - one.kib) / (other.atMs - one.atMs))),
+  );
+  return medianOf(slopes);
 }
 
 function spanMs(life: readonly Sample[]): number {

@@ -1,4 +1,0 @@
-/** NaN for none. */
-export function meanOf(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
