@@ -16,6 +16,8 @@ import { installed } from "./harness.ts";
 
 const END_MS = 300_000;
 const POLL_MS = 250;
+/** A phase may be over before it is looked at, and is met in another run of the experiment. */
+const MAX_RUNS = 4;
 const CONTROLLER = `app.kubernetes.io/component=chaos,app.kubernetes.io/instance=${RELEASE}`;
 /** What kill-payment asks for. */
 const KILLS = 3;
@@ -95,28 +97,37 @@ for (const file of FILES)
     skip,
   }, async (t) => {
     const name = `killed-${file}`;
-    await remove(name);
-    await make(file, name);
-    const killed: string[] = [];
-    for (const phase of PHASES) {
-      const status = await until(name, (now) => now.phase === phase || isOver(now));
-      if (status.phase !== phase) continue; // It went on before it was looked at.
-      await kubectl("delete", "pods", "-l", CONTROLLER, "--grace-period=0", "--force");
-      killed.push(phase);
+    const left = new Set(PHASES);
+    for (let run = 1; left.size > 0; run += 1) {
+      assert.ok(run <= MAX_RUNS, `not killed in ${[...left].join(", ")}`);
+      await remove(name);
+      await make(file, name);
+      const killed = await killInEach(name, left);
+      const { verdict, reason, message, targets, invariants = [] } = await until(name, isOver);
+      t.diagnostic(`killed in ${killed.join(", ")}; ${verdict} ${reason}: ${message}`);
+      const once = new Set(targets.map(({ uid, round }) => `${uid} ${round}`));
+      assert.equal(once.size, targets.length);
+      assert.ok(targets.every(({ state }) => state === "Healed"));
+      assert.deepEqual(
+        invariants.filter(({ held }) => held === "False"),
+        [],
+      );
+      assert.deepEqual(await leftovers(), []);
     }
-    const { verdict, reason, message, targets, invariants = [] } = await until(name, isOver);
-    t.diagnostic(`killed in ${killed.join(", ")}; ${verdict} ${reason}: ${message}`);
-    assert.ok(killed.includes("Running"));
-    const once = new Set(targets.map(({ uid, round }) => `${uid} ${round}`));
-    assert.equal(once.size, targets.length);
-    assert.ok(targets.every(({ state }) => state === "Healed"));
-    assert.deepEqual(
-      invariants.filter(({ held }) => held === "False"),
-      [],
-    );
-    assert.deepEqual(await leftovers(), []);
     await remove(name);
   });
+
+/** Kills the controller once in each of these phases that it is met in, and takes them off. Resolves with those. */
+async function killInEach(name: string, left: Set<Phase>): Promise<Phase[]> {
+  const killed: Phase[] = [];
+  for (;;) {
+    const status = await until(name, (now) => left.has(now.phase) || isOver(now));
+    if (isOver(status)) return killed;
+    await kubectl("delete", "pods", "-l", CONTROLLER, "--grace-period=0", "--force");
+    left.delete(status.phase);
+    killed.push(status.phase);
+  }
+}
 
 test("an abort heals within five seconds, and says who asked for it", { skip }, async (t) => {
   await remove("aborted");
@@ -165,6 +176,15 @@ test("a leader that stands still is followed by the other controller, and does n
     await controllers(1);
   });
   const before = await payments();
+  const seen = new Set<string>();
+  // From the beginning: one that came may be killed in its turn before the other controller leads.
+  const looking = setInterval(() => {
+    void payments().then(
+      (names) => names.map((name) => seen.add(name)),
+      () => undefined,
+    );
+  }, 1_000);
+  t.after(() => clearInterval(looking));
   await make("kill-payment", "followed", { durationSeconds: 60, deadlineSeconds: 300 });
   await until("followed", ({ targets }) => targets.some(({ state }) => state === "Injected"));
   const leader = await holder();
@@ -175,11 +195,7 @@ test("a leader that stands still is followed by the other controller, and does n
   t.diagnostic(`another one leads after ${((performance.now() - startedMs) / 1_000).toFixed(1)} s`);
   await signalPod(leader, "CONT");
   assert.notEqual(await holder(), leader);
-  const seen = new Set(await payments());
-  const { verdict, reason, message, targets } = await until("followed", (now) => {
-    void payments().then((names) => names.map((name) => seen.add(name)));
-    return isOver(now);
-  });
+  const { verdict, reason, message, targets } = await until("followed", isOver);
   t.diagnostic(`${verdict} ${reason}: ${message}`);
   const made = [...seen].filter((name) => !before.includes(name)).length;
   assert.deepEqual([targets.length, made], [KILLS, KILLS], "pods that were killed, and pods that came for them");
