@@ -39,7 +39,8 @@ const HELP = `Usage: make soak ARGS="[options]"
 Places orders on a system of its own without a pause, with one fault of k8s/chaos after another, waits until nothing is on its way, and
 judges all of it at once. Before it, every fault comes to every process once, for ${MAX_DURATION_SECONDS} s each and under ${WARM_UP_TIMES} times as many orders: some
 15 minutes. Tells how the memory of each process went, without the first ${WARM_UPS.join(", ")} minutes of each of its lives; of lives that are too
-short for it nothing is said. A growth is the median of the slopes between any two looks; "on top" are MiB between the first and the last.
+short for it nothing is said. A growth is the slope of a line by least squares; the median of the slopes between any two looks, and "on top",
+the MiB between the first and the last, are told beside it.
 
   --minutes N      for how long (default 30)
   --rate N         orders a second (default 20)
@@ -191,11 +192,19 @@ async function sample(system: System, samples: Sample[]): Promise<void> {
 }
 
 /** `columns`: what is left after each warm-up in turn. */
-function rowOf({ name, lives, minutes, meanMib, addedMib }: Growth, columns: readonly (Growth | undefined)[]) {
-  const shares = columns.map((growth, index) => {
-    const share = growth?.perTenMinutes ?? Number.NaN;
-    return [`after ${WARM_UPS[index]} min`, Number.isNaN(share) ? "too short" : `${(share * 100).toFixed(1)} %`];
-  });
+function rowOf(
+  { name, lives, minutes, meanMib, addedMib, medianPerTenMinutes }: Growth,
+  columns: readonly (Growth | undefined)[],
+) {
+  const told = (share = Number.NaN) => (Number.isNaN(share) ? "too short" : `${(share * 100).toFixed(2)} %`);
+  const shares = columns.map((growth, index) => [`after ${WARM_UPS[index]} min`, told(growth?.perTenMinutes)]);
   const mib = { MiB: meanMib.toFixed(0), "on top": addedMib.toFixed(1) };
-  return { process: name, lives, minutes: minutes.toFixed(1), ...mib, ...Object.fromEntries(shares) };
+  return {
+    process: name,
+    lives,
+    minutes: minutes.toFixed(1),
+    ...mib,
+    ...Object.fromEntries(shares),
+    median: told(medianPerTenMinutes),
+  };
 }

@@ -13,7 +13,9 @@ export type Growth = {
   readonly meanMib: number;
   /** What came on top in all these minutes, steps included. */
   readonly addedMib: number;
-  /** Share of the mean that comes on top in ten minutes; NaN when no life was long enough. */
+  /** As the median of the slopes between any two looks has it (Theil and Sen), of which a step that comes once is no part. Told, and decides nothing. */
+  readonly medianPerTenMinutes: number;
+  /** Share of the mean that comes on top in ten minutes, as the line through each life of a common slope has it; NaN when none was long enough. */
   readonly perTenMinutes: number;
 };
 
@@ -48,16 +50,28 @@ export function growthOf(samples: readonly Sample[], warmUpMs: number): Growth[]
       minutes: warm.reduce((sum, life) => sum + spanMs(life), 0) / 60_000,
       meanMib: mean / 1_024,
       addedMib: warm.reduce((sum, life) => sum + (life.at(-1)?.kib ?? 0) - (life[0]?.kib ?? 0), 0) / 1_024,
+      medianPerTenMinutes: (medianSlope(warm) * TEN_MINUTES_MS) / mean,
       perTenMinutes: (commonSlope(warm) * TEN_MINUTES_MS) / mean,
     };
   });
 }
 
-/**
- * KiB for each ms: the median of the slopes between any two samples of a life (Theil and Sen). A leak is in most of them; a step to where
- * memory then stays is not, and would tilt a line by least squares the more the nearer it is to an end.
- */
+/** KiB for each ms: least squares, with a level of its own for each life. */
 function commonSlope(lives: readonly (readonly Sample[])[]): number {
+  let above = 0;
+  let below = 0;
+  for (const life of lives) {
+    const meanMs = meanOf(life.map(({ atMs }) => atMs));
+    const meanKib = meanOf(life.map(({ kib }) => kib));
+    for (const { atMs, kib } of life) {
+      above += (atMs - meanMs) * (kib - meanKib);
+      below += (atMs - meanMs) ** 2;
+    }
+  }
+  return above / below;
+}
+
+function medianSlope(lives: readonly (readonly Sample[])[]): number {
   const slopes = lives.flatMap((life) =>
     life.flatMap((one, index) => life.slice(index + 1).map((other) => (other.kib - one.kib) / (other.atMs - one.atMs))),
   );
