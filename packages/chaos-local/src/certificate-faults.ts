@@ -1,5 +1,5 @@
 /** Certificates of a service as a whole, once in each round, however many of its processes are targets. */
-import { type Sample, samplesOf } from "@ordermesh/chaos/admin-ports";
+import { gaugeOf, type Sample } from "@ordermesh/chaos/admin-ports";
 import type { Fault } from "@ordermesh/chaos/fault";
 import { Growths, type Instances } from "@ordermesh/chaos/instances";
 import { OncePerRound } from "@ordermesh/chaos/once-per-round";
@@ -45,8 +45,7 @@ export function expireFault(system: System, instances: Instances): Fault {
   /** Seconds for which the certificate of a target still holds; undefined when it does not say. */
   const remaining = async (name: string): Promise<number | undefined> => {
     const adminUrl = (await instances()).find((one) => one.name === name)?.adminUrl;
-    const samples = adminUrl === undefined ? undefined : await samplesOf(adminUrl);
-    const expiry = samples?.find((sample) => sample.name === EXPIRY)?.value;
+    const expiry = adminUrl === undefined ? undefined : await gaugeOf(adminUrl, EXPIRY);
     return expiry === undefined ? undefined : expiry - Date.now() / 1_000;
   };
   return {

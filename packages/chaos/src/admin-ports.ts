@@ -15,6 +15,11 @@ export async function samplesOf(adminUrl: string, timeoutMs = TIMEOUT_MS): Promi
   });
 }
 
+/** The value of the first series of a name; undefined when it does not answer, or has none. */
+export async function gaugeOf(adminUrl: string, name: string): Promise<number | undefined> {
+  return (await samplesOf(adminUrl))?.find((sample) => sample.name === name)?.value;
+}
+
 /** The JSON under a path; undefined when it does not answer, or not well. */
 export async function jsonOf<T>(adminUrl: string, path: string): Promise<T | undefined> {
   const response = await ask(adminUrl, path);

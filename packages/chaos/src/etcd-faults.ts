@@ -1,10 +1,11 @@
 /** What etcd itself goes through: history that is forgotten, and space that is used up. */
 import { parametersOf } from "./action.ts";
-import { samplesOf } from "./admin-ports.ts";
+import { gaugeOf } from "./admin-ports.ts";
 import type { Candidate, InjectContext } from "./backend.ts";
 import type { Fault } from "./fault.ts";
 import type { Instances } from "./instances.ts";
 import { OncePerRound } from "./once-per-round.ts";
+import { APPLIED_REVISION } from "./policy-faults.ts";
 import type { StoreFaults } from "./store-faults.ts";
 
 /** Where there are no rounds. */
@@ -61,8 +62,8 @@ function cutOf(context: InjectContext): InjectContext {
 async function seenBy(instances: Awaited<ReturnType<Instances>>): Promise<ReadonlyMap<string, number>> {
   const seen = await Promise.all(
     instances.map(async ({ name, adminUrl }) => {
-      const revision = (await samplesOf(adminUrl))?.find((sample) => sample.name === "mesh_policy_applied_revision");
-      return revision === undefined ? [] : [[name, revision.value] as const];
+      const revision = await gaugeOf(adminUrl, APPLIED_REVISION);
+      return revision === undefined ? [] : [[name, revision] as const];
     }),
   );
   return new Map(seen.flat());

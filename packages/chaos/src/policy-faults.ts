@@ -1,7 +1,7 @@
 /** Traffic policies that are replaced, or written again and again; what was there before is kept in etcd beside them. */
 import { parsePolicy } from "@ordermesh/mesh/policy";
 import { parametersOf } from "./action.ts";
-import { jsonOf, samplesOf } from "./admin-ports.ts";
+import { gaugeOf, jsonOf } from "./admin-ports.ts";
 import type { InjectContext } from "./backend.ts";
 import type { Fault } from "./fault.ts";
 import type { Growths, Instance, Instances } from "./instances.ts";
@@ -19,6 +19,8 @@ type Debug = {
   readonly policy: { readonly revision: string; readonly documents: Readonly<Record<string, object>> };
 };
 
+/** Gauge of every instance: the revision of etcd that its policies are of. */
+export const APPLIED_REVISION = "mesh_policy_applied_revision";
 /** An instance that has applied so many of them follows. */
 const REVISIONS_SEEN = 3;
 
@@ -130,8 +132,8 @@ export function policyChurnFault({ store, instances: find }: Omit<Parts, "growth
       const ofAll = seen.get(uid) ?? new Map<string, Set<number>>();
       seen.set(uid, ofAll);
       for (const { name, adminUrl } of instances) {
-        const revision = (await samplesOf(adminUrl))?.find((sample) => sample.name === "mesh_policy_applied_revision");
-        if (revision !== undefined) ofAll.set(name, (ofAll.get(name) ?? new Set()).add(revision.value));
+        const revision = await gaugeOf(adminUrl, APPLIED_REVISION);
+        if (revision !== undefined) ofAll.set(name, (ofAll.get(name) ?? new Set()).add(revision));
       }
       const observed = instances.filter(({ name }) => (ofAll.get(name)?.size ?? 0) > REVISIONS_SEEN).length;
       const detail = `${observed} of ${instances.length} instances applied more than ${REVISIONS_SEEN} revisions`;

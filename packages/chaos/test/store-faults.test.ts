@@ -15,6 +15,12 @@ function fresh() {
   const prefix = `/test/${randomUUID()}`;
   return { prefix, uid: randomUUID(), faults: new StoreFaults(documents, prefix) };
 }
+async function freshWith(before: Readonly<Record<string, string>>) {
+  const made = fresh();
+  const puts = Object.fromEntries(Object.entries(before).map(([key, value]) => [made.prefix + key, value]));
+  if (Object.keys(puts).length > 0) await documents.write({ puts });
+  return made;
+}
 const values = async (prefix: string) =>
   Object.fromEntries((await documents.list(prefix)).map(({ key, value }) => [key.slice(prefix.length), value]));
 
@@ -46,9 +52,7 @@ for (const [what, before] of [
   ["where there was no policy there is none again", {}],
 ] as const)
   test(what, { skip }, async () => {
-    const { prefix, uid, faults } = fresh();
-    const puts = Object.fromEntries(Object.entries(before).map(([key, value]) => [prefix + key, value]));
-    if (Object.keys(puts).length > 0) await documents.write({ puts });
+    const { prefix, uid, faults } = await freshWith(before);
     assert.ok((await faults.putPolicy(uid, "payment", "broken")) !== undefined);
     assert.equal(await faults.putPolicy(uid, "payment", "broken again"), undefined);
     assert.equal((await values(prefix))["/policy/payment"], "broken");
@@ -61,9 +65,7 @@ for (const [what, before] of [
   ["where nothing was to delete, an empty policy comes and goes", {}],
 ] as const)
   test(what, { skip }, async () => {
-    const { prefix, uid, faults } = fresh();
-    const puts = Object.fromEntries(Object.entries(before).map(([key, value]) => [prefix + key, value]));
-    if (Object.keys(puts).length > 0) await documents.write({ puts });
+    const { prefix, uid, faults } = await freshWith(before);
     await faults.deletePolicy(uid, "payment");
     const deletedAt = await faults.replacedAt(uid, "payment");
     await faults.deletePolicy(uid, "payment");
