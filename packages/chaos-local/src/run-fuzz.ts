@@ -1,6 +1,6 @@
 /** Looks for a schedule of faults that breaks an invariant for some minutes, on one system for as long as none does. */
 import type { Experiment } from "@ordermesh/chaos/backend";
-import { type Finding, fuzz } from "@ordermesh/chaos/fuzz";
+import { type Fuzzed, fuzz, type Outcome } from "@ordermesh/chaos/fuzz";
 import type { Schedule } from "@ordermesh/chaos/schedule";
 import type { ChaosSystem } from "./chaos-system.ts";
 import { canBeScheduled, runSchedule } from "./run-schedule.ts";
@@ -19,31 +19,33 @@ export type RunFuzzOptions = {
   readonly signal: AbortSignal;
 };
 
-export type FuzzResult = { readonly schedules: number; readonly finding: Finding | undefined };
+export type FuzzResult = Fuzzed & { readonly schedules: number };
 
 /** Begins no schedule after its time; what was found is made small whatever that takes. No process is left when this resolves. */
 export async function runFuzz({ catalogue, seed, minutes, start, say, signal }: RunFuzzOptions): Promise<FuzzResult> {
   let system: ChaosSystem | undefined;
-  const run = async (schedule: Schedule): Promise<readonly string[]> => {
+  const run = async (schedule: Schedule): Promise<Outcome> => {
     system ??= await start();
-    const violated = await runSchedule(system, schedule, { say: (line) => say(`  ${line}`), signal });
-    if (violated.length === 0) return violated;
+    const outcome = await runSchedule(system, schedule, { say: (line) => say(`  ${line}`), signal });
+    if (outcome.broken.length === 0) return outcome;
     await system.stop();
     system = undefined;
-    return violated;
+    return outcome;
   };
   try {
     system = await start();
     const usable = catalogue.filter((experiment) => system !== undefined && canBeScheduled(system, experiment));
     const endsMs = performance.now() + minutes * 60_000;
     let schedules = 0;
+    let untold = 0;
     while (performance.now() < endsMs && !signal.aborted) {
       const common = { catalogue: usable, rounds: 1, maxShrinkRuns: MAX_SHRINK_RUNS, run, say };
-      const finding = await fuzz({ ...common, seed: seed + schedules });
+      const fuzzed = await fuzz({ ...common, seed: seed + schedules });
       schedules += 1;
-      if (finding !== undefined) return { schedules, finding };
+      untold += fuzzed.untold;
+      if (fuzzed.finding !== undefined) return { schedules, finding: fuzzed.finding, untold };
     }
-    return { schedules, finding: undefined };
+    return { schedules, finding: undefined, untold };
   } finally {
     await system?.stop();
   }

@@ -2,10 +2,12 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EXPIRES_AFTER_MS, type Experiment, type InjectContext } from "@ordermesh/chaos/backend";
+import type { Outcome } from "@ordermesh/chaos/fuzz";
 import { pickTargets } from "@ordermesh/chaos/pick-targets";
 import { roundsOf } from "@ordermesh/chaos/rounds";
 import { endOf, type Schedule, type Step } from "@ordermesh/chaos/schedule";
 import type { TargetStatus } from "@ordermesh/chaos/status";
+import type { Finding } from "@ordermesh/judge/finding";
 import { seeded } from "@ordermesh/mesh/seeded";
 import type { ChaosSystem } from "./chaos-system.ts";
 import { judgedLoad } from "./judged-load.ts";
@@ -17,19 +19,20 @@ const HEAL_TIMEOUT_MS = 60_000;
 
 export type RunScheduleOptions = { readonly say: (line: string) => void; readonly signal: AbortSignal };
 
-/** What the judge found wrong, by name; empty when nothing is. @throws Error when the system cannot be judged */
+/** What the judge found wrong, and what it could not look at. @throws Error when the system cannot be judged */
 export async function runSchedule(
   { ports }: ChaosSystem,
   { steps, ...load }: Schedule,
   { say, signal }: RunScheduleOptions,
-): Promise<readonly string[]> {
+): Promise<Outcome> {
   const { findings } = await judgedLoad(ports, load, async () => {
     await sleep(CALM_MS);
     const startMs = performance.now();
     await Promise.all(steps.map((step) => runStep(ports, step, { startMs, say, signal })));
     await sleep(CALM_MS);
   });
-  return findings.filter(({ held }) => held === "False").map(({ name }) => name);
+  const named = (held: Finding["held"]) => findings.filter((one) => one.held === held).map(({ name }) => name);
+  return { broken: named("False"), unknown: named("Unknown") };
 }
 
 /** What cannot be run in a schedule, and why it is left out: customers' own faults go with one experiment's customers. */

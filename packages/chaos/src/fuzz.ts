@@ -3,6 +3,13 @@ import type { Experiment } from "./backend.ts";
 import { composeSchedule, type Schedule } from "./schedule.ts";
 import { shrink } from "./shrink.ts";
 
+/** Names of invariants. */
+export type Outcome = {
+  readonly broken: readonly string[];
+  /** What they are about could not be read: whether they held cannot be told. */
+  readonly unknown: readonly string[];
+};
+
 export type FuzzOptions = {
   readonly catalogue: readonly Experiment[];
   /** Of the first round; each further one takes the next. */
@@ -10,8 +17,8 @@ export type FuzzOptions = {
   readonly rounds: number;
   /** Runs that may be spent on making a failing schedule small. */
   readonly maxShrinkRuns: number;
-  /** Runs a schedule on a system that nothing has broken; resolves with the names of the invariants that it breaks. */
-  readonly run: (schedule: Schedule) => Promise<readonly string[]>;
+  /** Runs a schedule on a system that nothing has broken. */
+  readonly run: (schedule: Schedule) => Promise<Outcome>;
   readonly say: (line: string) => void;
 };
 
@@ -22,30 +29,36 @@ export type Finding = {
   readonly shrinkRuns: number;
 };
 
-/** Undefined when no round breaks anything. */
-export async function fuzz({
-  catalogue,
-  seed: first,
-  rounds,
-  maxShrinkRuns,
-  run,
-  say,
-}: FuzzOptions): Promise<Finding | undefined> {
+export type Fuzzed = {
+  /** Undefined when no round breaks anything. */
+  readonly finding: Finding | undefined;
+  /** Rounds that broke nothing, and of which not everything could be told. */
+  readonly untold: number;
+};
+
+export async function fuzz({ catalogue, seed: first, rounds, maxShrinkRuns, run, say }: FuzzOptions): Promise<Fuzzed> {
+  let untold = 0;
   for (let seed = first; seed < first + rounds; seed += 1) {
     const schedule = composeSchedule(catalogue, seed);
     say(`seed ${seed}: ${describe(schedule)}`);
-    const violated = await run(schedule);
-    if (violated.length === 0) continue;
+    const { broken: violated, unknown } = await run(schedule);
+    if (violated.length === 0) {
+      if (unknown.length > 0) {
+        untold += 1;
+        say(`seed ${seed} breaks nothing that could be told; ${unknown.join(", ")} could not`);
+      }
+      continue;
+    }
     say(`seed ${seed} breaks ${violated.join(", ")}; looking for less that does`);
     const fails = async (candidate: Schedule) => {
-      const broken = (await run(candidate)).filter((name) => violated.includes(name));
-      say(`${broken.length > 0 ? "still" : "not "} ${describe(candidate)}`);
-      return broken.length > 0;
+      const isStill = (await run(candidate)).broken.some((name) => violated.includes(name));
+      say(`${isStill ? "still" : "not "} ${describe(candidate)}`);
+      return isStill;
     };
     const { schedule: least, runs } = await shrink(schedule, { fails, maxRuns: maxShrinkRuns });
-    return { schedule: least, violated, shrinkRuns: runs };
+    return { finding: { schedule: least, violated, shrinkRuns: runs }, untold };
   }
-  return undefined;
+  return { finding: undefined, untold };
 }
 
 export function describe({ ratePerSecond, steps }: Schedule): string {

@@ -63,7 +63,7 @@ export type FuzzOptions = {
   readonly out: string;
 };
 
-/** Resolves with the exit code: 0 nothing was found, 1 something was. @throws ExperimentFileError, RangeError before anything is started */
+/** Resolves with the exit code: 0 nothing was found, 1 something was, 2 nothing, but not all could be told. @throws ExperimentFileError, RangeError before anything is started */
 export async function fuzzFiles(
   { output, env, progress, signal }: ChaosContext,
   { files, seed, minutes, out }: FuzzOptions,
@@ -73,12 +73,13 @@ export async function fuzzFiles(
   const catalogue = readCatalogue(files);
   const say = (line: string) => void progress.write(`${line}\n`);
   const start = () => ChaosSystem.start({ name: "chaos-fuzz", env, progress: progressTo(progress), signal });
-  const { schedules, finding } = await runFuzz({ catalogue, seed, minutes, start, say, signal });
+  const { schedules, finding, untold } = await runFuzz({ catalogue, seed, minutes, start, say, signal });
   const violated = finding?.violated.join(" ") ?? "";
   if (finding !== undefined) writeTo(out, writeSchedule(finding.schedule, `Breaks ${violated}.`));
   const shrinkRuns = finding?.shrinkRuns ?? 0;
-  output.rows([{ seed, schedules, violated, shrinkRuns, schedule: finding === undefined ? "" : out }], "");
-  return finding === undefined ? 0 : 1;
+  output.rows([{ seed, schedules, untold, violated, shrinkRuns, schedule: finding === undefined ? "" : out }], "");
+  if (finding !== undefined) return 1;
+  return untold > 0 ? 2 : 0;
 }
 
 function writeTo(file: string, text: string): void {

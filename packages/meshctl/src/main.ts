@@ -184,7 +184,7 @@ function chaosCommands(args: ReturnType<typeof yargs>) {
     )
     .command(
       "fuzz [files..]",
-      "composes faults of the experiments by a seed until the time is over or an invariant is broken; what breaks one is made small and written as a file",
+      "composes faults of the experiments by a seed until the time is over or an invariant is broken; what breaks one is made small and written as a file; exit code 1 then, 2 when none was found to be broken and one could not be looked at, 3 for wrong use",
       (own) =>
         own
           .positional("files", {
