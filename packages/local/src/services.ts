@@ -26,8 +26,10 @@ export const MEMORY = {
     "--min-semi-space-size=8",
     "--max-semi-space-size=8",
     "--heap-growing-percent=15",
-    "--no-maglev-inlining",
+    "--no-maglev",
     "--no-turbo-inlining",
+    "--no-compact",
+    "--no-memory-reducer",
   ],
   env: { MALLOC_ARENA_MAX: "2", MALLOC_TRIM_THRESHOLD_: "131072", MALLOC_MMAP_THRESHOLD_: "131072" },
 } as const;
