@@ -27,6 +27,8 @@ const SAMPLE_MS = 10_000;
  * comes for the first time is compiled, and a backlog that is larger than those before it takes pages that V8 keeps.
  */
 const WARM_UP_TIMES = 2;
+/** So often: V8 still compiles at the second time what was called too seldom at the first. */
+const WARM_UP_ROUNDS = 2;
 /** So many are tried for one that takes a process which none has taken. */
 const MAX_SEEDS = 32;
 /** What is left out of each life, in minutes, for each column of the table; the first decides, the others tell how long V8 takes room. */
@@ -37,8 +39,8 @@ const WITHOUT_KILLS = "without-kills";
 const HELP = `Usage: make soak ARGS="[options]"
 
 Places orders on a system of its own without a pause, with one fault of k8s/chaos after another, waits until nothing is on its way, and
-judges all of it at once. Before it, every fault comes to every process once, for ${MAX_DURATION_SECONDS} s each and under ${WARM_UP_TIMES} times as many orders: some
-15 minutes. Tells how the memory of each process went, without the first ${WARM_UPS.join(", ")} minutes of each of its lives; of lives that are too
+judges all of it at once. Before it, every fault comes to every process ${WARM_UP_ROUNDS} times, for ${MAX_DURATION_SECONDS} s each and under ${WARM_UP_TIMES} times as many orders: some
+25 minutes. Tells how the memory of each process went, without the first ${WARM_UPS.join(", ")} minutes of each of its lives; of lives that are too
 short for it nothing is said. A growth is the slope of a line by least squares; the median of the slopes between any two looks, and "on top",
 the MiB between the first and the last, are told beside it.
 
@@ -75,7 +77,7 @@ async function soak(soaked: ChaosSystem, options: LongLoad): Promise<number> {
   const usable = readCatalogue([join(ROOT, "k8s/chaos")])
     .filter((experiment) => canBeScheduled(soaked, experiment))
     .filter((experiment) => !(options.flags.includes(WITHOUT_KILLS) && endsService(experiment)));
-  say(`Every fault comes to every process, under ${rate * WARM_UP_TIMES} orders/s`);
+  say(`Every fault comes to every process, ${WARM_UP_ROUNDS} times, under ${rate * WARM_UP_TIMES} orders/s`);
   const warmUp = await judgedLoad(soaked.ports, { ratePerSecond: rate * WARM_UP_TIMES, seed }, () =>
     everyFault(soaked, usable),
   );
@@ -125,7 +127,7 @@ function tellOrders(loads: readonly { findings: readonly Finding[] }[]): Finding
 
 async function everyFault(soaked: ChaosSystem, usable: readonly Experiment[]): Promise<void> {
   const beganMs = performance.now();
-  for (const experiment of usable)
+  for (const experiment of Array.from({ length: WARM_UP_ROUNDS }, () => usable).flat())
     for (const targetSeed of await seedsFor(soaked, experiment)) {
       if (abort.signal.aborted) return;
       await inflict(soaked, withDuration(experiment, MAX_DURATION_SECONDS, targetSeed), beganMs);
