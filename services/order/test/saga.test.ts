@@ -167,7 +167,8 @@ for (const [step, paymentToken, end, held] of [
         orderId = id;
         return gate.wait();
       });
-      const placing = orders.placeOrder(request("k1", { paymentToken }));
+      // At half of its time a call is answered with the order as it is: no sooner than `decided` gives up, however slow the machine.
+      const placing = orders.placeOrder(request("k1", { paymentToken }), { timeoutMs: 60_000 });
       await gate.reached;
       recoverElsewhere();
       const decidedAs = await decided(orderId);
