@@ -19,10 +19,8 @@ export type RunFuzzOptions = {
   readonly signal: AbortSignal;
 };
 
-export type FuzzResult = Fuzzed & { readonly schedules: number };
-
 /** Begins no schedule after its time; what was found is made small whatever that takes. No process is left when this resolves. */
-export async function runFuzz({ catalogue, seed, minutes, start, say, signal }: RunFuzzOptions): Promise<FuzzResult> {
+export async function runFuzz({ catalogue, seed, minutes, start, say, signal }: RunFuzzOptions): Promise<Fuzzed> {
   let system: ChaosSystem | undefined;
   const run = async (schedule: Schedule): Promise<Outcome> => {
     system ??= await start();
@@ -36,16 +34,8 @@ export async function runFuzz({ catalogue, seed, minutes, start, say, signal }: 
     system = await start();
     const usable = catalogue.filter((experiment) => system !== undefined && canBeScheduled(system, experiment));
     const endsMs = performance.now() + minutes * 60_000;
-    let schedules = 0;
-    let untold = 0;
-    while (performance.now() < endsMs && !signal.aborted) {
-      const common = { catalogue: usable, rounds: 1, maxShrinkRuns: MAX_SHRINK_RUNS, run, say };
-      const fuzzed = await fuzz({ ...common, seed: seed + schedules });
-      schedules += 1;
-      untold += fuzzed.untold;
-      if (fuzzed.finding !== undefined) return { schedules, finding: fuzzed.finding, untold };
-    }
-    return { schedules, finding: undefined, untold };
+    const goesOn = () => performance.now() < endsMs && !signal.aborted;
+    return await fuzz({ catalogue: usable, seed, goesOn, maxShrinkRuns: MAX_SHRINK_RUNS, run, say });
   } finally {
     await system?.stop();
   }

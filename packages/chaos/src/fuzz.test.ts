@@ -20,7 +20,13 @@ spec:
 );
 const has = ({ steps }: Schedule, name: string) => steps.some((step) => step.experiment.name === name);
 const breaks = (...broken: string[]): Outcome => ({ broken, unknown: [] });
-const options = { catalogue: CATALOGUE, seed: 1, rounds: 20, maxShrinkRuns: 30, say: () => undefined };
+const options = {
+  catalogue: CATALOGUE,
+  seed: 1,
+  goesOn: (schedules: number) => schedules < 20,
+  maxShrinkRuns: 30,
+  say: () => undefined,
+};
 
 test("a planted bug is found, and the schedule is only what it takes", async () => {
   const { finding: found } = await fuzz({
@@ -55,7 +61,7 @@ test("a system without a bug is run once for each seed, and nothing is found", a
       return breaks();
     },
   });
-  assert.deepEqual(found, { finding: undefined, untold: 0 });
+  assert.deepEqual(found, { schedules: 20, finding: undefined, untold: 0 });
   assert.deepEqual(
     seeds,
     Array.from({ length: 20 }, (_, index) => index + 1),
@@ -66,10 +72,10 @@ test("what could not be looked at is not taken for held", async () => {
   const said: string[] = [];
   const found = await fuzz({
     ...options,
-    rounds: 2,
+    goesOn: (schedules) => schedules < 2,
     say: (line) => said.push(line),
     run: async ({ seed }) => ({ broken: [], unknown: seed === 2 ? ["MoneyConserved"] : [] }),
   });
-  assert.deepEqual(found, { finding: undefined, untold: 1 });
+  assert.deepEqual(found, { schedules: 2, finding: undefined, untold: 1 });
   assert.equal(said.at(-1), "seed 2 breaks nothing that could be told; MoneyConserved could not");
 });

@@ -12,9 +12,10 @@ export type Outcome = {
 
 export type FuzzOptions = {
   readonly catalogue: readonly Experiment[];
-  /** Of the first round; each further one takes the next. */
+  /** Of the first schedule; each further one takes the next. */
   readonly seed: number;
-  readonly rounds: number;
+  /** Whether another schedule is begun after so many. */
+  readonly goesOn: (schedules: number) => boolean;
   /** Runs that may be spent on making a failing schedule small. */
   readonly maxShrinkRuns: number;
   /** Runs a schedule on a system that nothing has broken. */
@@ -30,15 +31,20 @@ export type Finding = {
 };
 
 export type Fuzzed = {
-  /** Undefined when no round breaks anything. */
+  /** Those that were composed; what they were made smaller to is not counted. */
+  readonly schedules: number;
+  /** Undefined when no schedule breaks anything. */
   readonly finding: Finding | undefined;
-  /** Rounds that broke nothing, and of which not everything could be told. */
+  /** Schedules that broke nothing, and of which not everything could be told. */
   readonly untold: number;
 };
 
-export async function fuzz({ catalogue, seed: first, rounds, maxShrinkRuns, run, say }: FuzzOptions): Promise<Fuzzed> {
+export async function fuzz({ catalogue, seed: first, goesOn, maxShrinkRuns, run, say }: FuzzOptions): Promise<Fuzzed> {
+  let schedules = 0;
   let untold = 0;
-  for (let seed = first; seed < first + rounds; seed += 1) {
+  while (goesOn(schedules)) {
+    const seed = first + schedules;
+    schedules += 1;
     const schedule = composeSchedule(catalogue, seed);
     say(`seed ${seed}: ${describe(schedule)}`);
     const { broken: violated, unknown } = await run(schedule);
@@ -56,9 +62,9 @@ export async function fuzz({ catalogue, seed: first, rounds, maxShrinkRuns, run,
       return isStill;
     };
     const { schedule: least, runs } = await shrink(schedule, { fails, maxRuns: maxShrinkRuns });
-    return { finding: { schedule: least, violated, shrinkRuns: runs }, untold };
+    return { schedules, finding: { schedule: least, violated, shrinkRuns: runs }, untold };
   }
-  return { finding: undefined, untold };
+  return { schedules, finding: undefined, untold };
 }
 
 export function describe({ ratePerSecond, steps }: Schedule): string {
