@@ -30,7 +30,8 @@ RUN install -d -o 1000 -g 1000 .compile-cache
 USER 1000:1000
 RUN for service in services/*; do \
     MESH_BAKE=1 node --min-semi-space-size=8 --max-semi-space-size=8 --heap-growing-percent=15 \
-      --no-maglev --no-turbo-inlining --no-compact --no-memory-reducer $service/src/main.ts --help > /dev/null 2>&1 || true; \
+      --no-maglev --no-turbo-inlining --no-compact --no-page-promotion --no-memory-reducer \
+      --no-flush-bytecode --no-lazy-feedback-allocation --always-sparkplug $service/src/main.ts --help > /dev/null 2>&1 || true; \
   done
 ARG VERSION=dev
 ARG REVISION=unknown
@@ -42,10 +43,11 @@ LABEL org.opencontainers.image.title="ordermesh" \
   org.opencontainers.image.revision="${REVISION}"
 # In a container of 320 MiB Node would collect 1 MiB of new objects at a time: an order costs 12 % less CPU with 8. The rest is so that
 # memory does not creep: that room from the start, old objects collected when they are 15 % more and left where they are, pages kept
-# through quiet times, one optimizing compiler and no copies of functions in those that call them, two arenas for malloc instead of
-# eight for each core, and what it frees goes back. Measured in docs/performance.md.
+# through quiet times, one optimizing compiler and no copies of functions in those that call them. What a function needs is made at its
+# first call and stays: bytecode, the code it is first compiled to, the types it has seen. Two arenas for malloc instead of eight for
+# each core, and what it frees goes back. Measured in docs/performance.md.
 ENV MALLOC_ARENA_MAX=2 MALLOC_TRIM_THRESHOLD_=131072 MALLOC_MMAP_THRESHOLD_=131072
-ENTRYPOINT ["node", "--min-semi-space-size=8", "--max-semi-space-size=8", "--heap-growing-percent=15", "--no-maglev", "--no-turbo-inlining", "--no-compact", "--no-memory-reducer"]
+ENTRYPOINT ["node", "--min-semi-space-size=8", "--max-semi-space-size=8", "--heap-growing-percent=15", "--no-maglev", "--no-turbo-inlining", "--no-compact", "--no-page-promotion", "--no-memory-reducer", "--no-flush-bytecode", "--no-lazy-feedback-allocation", "--always-sparkplug"]
 CMD ["services/storefront/src/main.ts"]
 
 # For `skaffold dev`: sources can be changed inside the container, and a change restarts the process.
@@ -56,6 +58,6 @@ USER 1000:1000
 # Skaffold copies with the container's tar, which would make a new file in a changed one's place: Node watches the old one, and saw only the first change.
 ENV TAR_OPTIONS=--overwrite
 # What is watched gets V8's options from here: with others it would compile everything again.
-ENTRYPOINT ["node", "--watch", "--watch-preserve-output", "--min-semi-space-size=8", "--max-semi-space-size=8", "--heap-growing-percent=15", "--no-maglev", "--no-turbo-inlining", "--no-compact", "--no-memory-reducer"]
+ENTRYPOINT ["node", "--watch", "--watch-preserve-output", "--min-semi-space-size=8", "--max-semi-space-size=8", "--heap-growing-percent=15", "--no-maglev", "--no-turbo-inlining", "--no-compact", "--no-page-promotion", "--no-memory-reducer", "--no-flush-bytecode", "--no-lazy-feedback-allocation", "--always-sparkplug"]
 
 FROM runtime

@@ -29,7 +29,11 @@ export const MEMORY = {
     "--no-maglev",
     "--no-turbo-inlining",
     "--no-compact",
+    "--no-page-promotion",
     "--no-memory-reducer",
+    "--no-flush-bytecode",
+    "--no-lazy-feedback-allocation",
+    "--always-sparkplug",
   ],
   env: { MALLOC_ARENA_MAX: "2", MALLOC_TRIM_THRESHOLD_: "131072", MALLOC_MMAP_THRESHOLD_: "131072" },
 } as const;
