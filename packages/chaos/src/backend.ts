@@ -93,6 +93,8 @@ export type Workload = {
     readonly name: string;
     readonly ratePerSecond: number;
     readonly seed: number;
+    /** Only orders that should be confirmed, at once. */
+    readonly isPlain: boolean;
   }) => Promise<void>;
   /** The seconds that ended in the interval, each once in neighbouring intervals. Undefined when there is no such run: its record is lost. */
   readonly seconds: (name: string, interval: Interval) => Promise<readonly Second[] | undefined>;

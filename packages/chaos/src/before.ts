@@ -37,8 +37,8 @@ export async function begin(visit: Visit): Promise<number | undefined> {
   if (unable !== undefined) return await refuse(visit, "Accepted", "NotSupported", unable);
   const picked = await pick(visit, 1);
   if (picked.kind === "none") return await refuse(visit, "Accepted", "NoTargets", picked.reason);
-  const { ratePerSecond } = spec.workload;
-  await ports.workload.start({ name: visit.run, ratePerSecond, seed: spec.seed });
+  const { ratePerSecond, orders } = spec.workload;
+  await ports.workload.start({ name: visit.run, ratePerSecond, seed: spec.seed, isPlain: orders === "Plain" });
   const label = Object.values(spec.target.selector.matchLabels).join(",");
   await visit.save({
     phase: "Baseline",

@@ -89,6 +89,10 @@ export const experimentSpec = z.strictObject({
     .strictObject({
       ratePerSecond: z.int().min(1).max(1_000).default(20),
       minAccepted: z.int().min(0).max(1_000_000).default(50).describe("Orders that must be accepted in each phase"),
+      orders: z
+        .enum(["Mixed", "Plain"])
+        .default("Mixed")
+        .describe("Mixed: some are declined, repeated, or have a provider that stays silent; Plain: none of them"),
     })
     .prefault({}),
   steadyState: z.array(check).max(16).default([]),

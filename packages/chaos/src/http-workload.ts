@@ -19,17 +19,14 @@ type Options = { readonly method?: "PUT" | "PATCH" | "POST"; readonly body?: obj
 
 export class HttpWorkload implements Workload {
   readonly #url: string;
-  readonly #isPlain: boolean;
 
-  /** `isPlain`: only orders that should be confirmed. */
-  constructor(url: string, { isPlain = false }: { readonly isPlain?: boolean } = {}) {
+  constructor(url: string) {
     this.#url = url.replace(/\/$/, "");
-    this.#isPlain = isPlain;
   }
 
   /** @throws WorkloadError */
-  async start({ name, ratePerSecond, seed }: { name: string; ratePerSecond: number; seed: number }): Promise<void> {
-    await this.#ask(name, "", { method: "PUT", body: { ratePerSecond, seed, isPlain: this.#isPlain } });
+  async start({ name, ...body }: Parameters<Workload["start"]>[0]): Promise<void> {
+    await this.#ask(name, "", { method: "PUT", body });
   }
 
   /** @throws WorkloadError */

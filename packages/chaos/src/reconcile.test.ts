@@ -25,6 +25,14 @@ const failing = (fromS: number, toS: number, failed: number): Knobs["second"] =>
   return (atMs) => (atMs >= fromS * 1_000 && atMs < toS * 1_000 ? { accepted: 20 - failed, failed } : {});
 };
 
+test("the customers place the orders that the experiment asks for", async () => {
+  for (const orders of ["Plain", "Mixed"] as const) {
+    const world = new FakeWorld({ spec: specOf({ workload: { orders } }) });
+    await world.run();
+    assert.equal(world.isPlain, orders === "Plain");
+  }
+});
+
 test("an experiment goes through its phases, does each round once, and passes", async () => {
   const world = new FakeWorld({ spec: checked });
   const status = await world.run();

@@ -92,6 +92,7 @@ export class FakeWorld {
   steps = 0;
   firstHealAtMs: number | undefined;
   rate = 0;
+  isPlain: boolean | undefined;
   readonly #knobs: Knobs;
   readonly #generations = new Map([1, 2, 3].map((index) => [`payment-${index}`, 1]));
   readonly #ports: Omit<Ports, "store">;
@@ -240,8 +241,9 @@ export class FakeWorld {
 
   #workload(): Workload {
     return {
-      start: async ({ ratePerSecond }) => {
+      start: async ({ ratePerSecond, isPlain }) => {
         this.rate = ratePerSecond;
+        this.isPlain = isPlain;
       },
       seconds: async (_name, { fromMs, toMs }) => this.#seconds(fromMs - START_MS, toMs - START_MS),
       setRate: async (_name, ratePerSecond) => {

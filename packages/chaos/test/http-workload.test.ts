@@ -14,7 +14,7 @@ import { measureMilli } from "@ordermesh/chaos/measure";
 import { startFakeShop } from "./fake-shop.ts";
 
 const LOADGEN = fileURLToPath(new URL("../../../services/loadgen/src/main.ts", import.meta.url));
-const RUN = { name: "kill-payment.1", ratePerSecond: 50, seed: 3 };
+const RUN = { name: "kill-payment.1", ratePerSecond: 50, seed: 3, isPlain: false };
 
 test("orders come at the asked rate, and each second and the whole record can be had", async (t) => {
   const { workload } = await startLoad(t);
@@ -85,6 +85,22 @@ test("a shop that fails or hangs is seen in its seconds, and an order without an
     (own) => own.some(({ phase }) => phase === "info") && own.some(({ phase }) => phase === "ok"),
   );
   assert.ok(repaired.length > 0, "an order that got no answer at first was acknowledged later");
+});
+
+test("plain orders are asked for once each; of mixed ones some are asked for again", async (t) => {
+  const { workload, shop } = await startLoad(t);
+  const askedAgain = async (run: typeof RUN) => {
+    const before = shop.asked.size;
+    await workload.start(run);
+    await until(
+      async () => [...shop.asked.keys()],
+      (keys) => keys.length >= before + 200,
+    );
+    await workload.finish(run.name);
+    return [...shop.asked].filter(([key, times]) => key.startsWith(run.name) && times > 1).length;
+  };
+  assert.equal(await askedAgain({ ...RUN, name: "plain", ratePerSecond: 200, isPlain: true }), 0);
+  assert.ok((await askedAgain({ ...RUN, name: "mixed", ratePerSecond: 200 })) > 0);
 });
 
 test("one order can be asked for many times at once under one key", async (t) => {

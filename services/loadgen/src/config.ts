@@ -28,7 +28,7 @@ Places orders at a fixed rate, whether or not the system keeps up, and records w
   --rate N           orders a second, 0.1 to 5000 (default ${OPTIONS.rate.default})
   --seed N           decides products, cards and arrival times (default ${OPTIONS.seed.default})
   --tag TEXT         begins all idempotency keys, so that two runs do not share any (default ${OPTIONS.tag.default})
-  --plain            only orders that should be confirmed: no declines, no repeats, no reads
+  --plain            only orders that should be confirmed: no declines, no repeats
   --history FILE     where the record goes, JSON lines
   --json             progress and summary as JSON lines
 

@@ -48,7 +48,7 @@ export function* planOrders({ seed, tag, isPlain }: Plan): Generator<PlannedOrde
       card,
       isReplayed: !isPlain && random() < 0.02,
       isReused: !isPlain && random() < 0.01,
-      isRead: !isPlain && random() < 0.2,
+      isRead: random() < 0.2,
     };
   }
 }
