@@ -25,7 +25,7 @@ export async function judgedLoad<Result>(
 ): Promise<JudgedLoad<Result>> {
   const name = randomUUID();
   const sinceMs = clock.wallMs();
-  await workload.start({ name, ...load, isPlain: false });
+  await workload.start({ name, ...load, orders: "Mixed" });
   const result = await meanwhile();
   await workload.finish(name);
   await untilRest(judge, sinceMs);

@@ -86,6 +86,13 @@ export type Second = {
   readonly latencies: readonly (readonly [upToMs: number, orders: number])[];
 };
 
+/**
+ * Mixed: some are declined, out of stock, repeated, or have a provider that fails or stays silent for 1.5 s. The others should all be
+ * confirmed: Plain ones at once, Slow ones by a provider that takes 300 ms, so that some are always under way.
+ */
+export const ORDER_MIXES = ["Mixed", "Plain", "Slow"] as const;
+export type OrderMix = (typeof ORDER_MIXES)[number];
+
 /** The customers: a load generator that keeps its own record, outside of what is tested. Times are wall clock. */
 export type Workload = {
   /** Idempotent: a run of that name that goes on already, or has gone on, is left alone. */
@@ -93,8 +100,7 @@ export type Workload = {
     readonly name: string;
     readonly ratePerSecond: number;
     readonly seed: number;
-    /** Only orders that should be confirmed, at once. */
-    readonly isPlain: boolean;
+    readonly orders: OrderMix;
   }) => Promise<void>;
   /** The seconds that ended in the interval, each once in neighbouring intervals. Undefined when there is no such run: its record is lost. */
   readonly seconds: (name: string, interval: Interval) => Promise<readonly Second[] | undefined>;

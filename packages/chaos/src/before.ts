@@ -38,7 +38,7 @@ export async function begin(visit: Visit): Promise<number | undefined> {
   const picked = await pick(visit, 1);
   if (picked.kind === "none") return await refuse(visit, "Accepted", "NoTargets", picked.reason);
   const { ratePerSecond, orders } = spec.workload;
-  await ports.workload.start({ name: visit.run, ratePerSecond, seed: spec.seed, isPlain: orders === "Plain" });
+  await ports.workload.start({ name: visit.run, ratePerSecond, seed: spec.seed, orders });
   const label = Object.values(spec.target.selector.matchLabels).join(",");
   await visit.save({
     phase: "Baseline",

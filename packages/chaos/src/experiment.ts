@@ -1,6 +1,7 @@
 /** The resource: what a user writes. The one schema from which the CRD comes and by which a file is checked. Pure. */
 import { z } from "zod";
 import { ACTION_TYPES, ACTIONS, type Action, type ActionOf, memberOf } from "./action.ts";
+import { ORDER_MIXES } from "./backend.ts";
 import { MAX_TARGETS } from "./status-schema.ts";
 
 export const API_VERSION = "chaos.ordermesh.dev/v1alpha1";
@@ -90,9 +91,11 @@ export const experimentSpec = z.strictObject({
       ratePerSecond: z.int().min(1).max(1_000).default(20),
       minAccepted: z.int().min(0).max(1_000_000).default(50).describe("Orders that must be accepted in each phase"),
       orders: z
-        .enum(["Mixed", "Plain"])
+        .enum(ORDER_MIXES)
         .default("Mixed")
-        .describe("Mixed: some are declined, repeated, or have a provider that stays silent; Plain: none of them"),
+        .describe(
+          "Mixed: some are declined or have a silent provider; Plain: all should be confirmed; Slow: in 300 ms",
+        ),
     })
     .prefault({}),
   steadyState: z.array(check).max(16).default([]),

@@ -2,7 +2,17 @@
 
 import type { Finding } from "@ordermesh/judge/finding";
 import type { Operation } from "@ordermesh/judge/history";
-import type { Backend, Candidate, Experiment, Judge, Queries, Reports, Second, Workload } from "../src/backend.ts";
+import type {
+  Backend,
+  Candidate,
+  Experiment,
+  Judge,
+  OrderMix,
+  Queries,
+  Reports,
+  Second,
+  Workload,
+} from "../src/backend.ts";
 import { StaleStatusError } from "../src/backend.ts";
 import { checkSpec, type ExperimentSpec, INVARIANTS } from "../src/experiment.ts";
 import { MemoryStore } from "../src/memory-store.ts";
@@ -92,7 +102,7 @@ export class FakeWorld {
   steps = 0;
   firstHealAtMs: number | undefined;
   rate = 0;
-  isPlain: boolean | undefined;
+  orders: OrderMix | undefined;
   readonly #knobs: Knobs;
   readonly #generations = new Map([1, 2, 3].map((index) => [`payment-${index}`, 1]));
   readonly #ports: Omit<Ports, "store">;
@@ -241,9 +251,9 @@ export class FakeWorld {
 
   #workload(): Workload {
     return {
-      start: async ({ ratePerSecond, isPlain }) => {
+      start: async ({ ratePerSecond, orders }) => {
         this.rate = ratePerSecond;
-        this.isPlain = isPlain;
+        this.orders = orders;
       },
       seconds: async (_name, { fromMs, toMs }) => this.#seconds(fromMs - START_MS, toMs - START_MS),
       setRate: async (_name, ratePerSecond) => {

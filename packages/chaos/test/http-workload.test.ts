@@ -9,12 +9,13 @@ import { createInterface } from "node:readline";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import type { Workload } from "@ordermesh/chaos/backend";
 import { HttpWorkload, WorkloadError } from "@ordermesh/chaos/http-workload";
 import { measureMilli } from "@ordermesh/chaos/measure";
 import { startFakeShop } from "./fake-shop.ts";
 
 const LOADGEN = fileURLToPath(new URL("../../../services/loadgen/src/main.ts", import.meta.url));
-const RUN = { name: "kill-payment.1", ratePerSecond: 50, seed: 3, isPlain: false };
+const RUN = { name: "kill-payment.1", ratePerSecond: 50, seed: 3, orders: "Mixed" } as const;
 
 test("orders come at the asked rate, and each second and the whole record can be had", async (t) => {
   const { workload } = await startLoad(t);
@@ -89,7 +90,7 @@ test("a shop that fails or hangs is seen in its seconds, and an order without an
 
 test("plain orders are asked for once each; of mixed ones some are asked for again", async (t) => {
   const { workload, shop } = await startLoad(t);
-  const askedAgain = async (run: typeof RUN) => {
+  const askedAgain = async (run: Parameters<Workload["start"]>[0]) => {
     const before = shop.asked.size;
     await workload.start(run);
     await until(
@@ -99,7 +100,7 @@ test("plain orders are asked for once each; of mixed ones some are asked for aga
     await workload.finish(run.name);
     return [...shop.asked].filter(([key, times]) => key.startsWith(run.name) && times > 1).length;
   };
-  assert.equal(await askedAgain({ ...RUN, name: "plain", ratePerSecond: 200, isPlain: true }), 0);
+  assert.equal(await askedAgain({ ...RUN, name: "plain", ratePerSecond: 200, orders: "Plain" }), 0);
   assert.ok((await askedAgain({ ...RUN, name: "mixed", ratePerSecond: 200 })) > 0);
 });
 

@@ -53,7 +53,7 @@ async function run(): Promise<number> {
   const load = new Load({ client, record, clock: systemClock, offsetMs: -startedMs, signal: stop.signal });
   const tell = (kind: "progress" | "summary") => report(kind, load.counts, latenciesMs, startedMs);
   const timer = setInterval(() => tell("progress"), PROGRESS_EVERY_MS);
-  const plan = planOrders({ seed, tag: values.tag, isPlain: values.plain }).take(orders);
+  const plan = planOrders({ seed, tag: values.tag, orders: values.plain ? "Plain" : "Mixed" }).take(orders);
   for await (const arrival of new Arrivals(plan, ratePerS, systemClock).until(stop.signal)) load.place(arrival);
   await load.untilIdle();
   clearInterval(timer);

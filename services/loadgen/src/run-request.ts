@@ -1,5 +1,5 @@
 /** What comes over the API, checked by hand; what is wrong is said in a sentence. Pure. */
-import type { Interval } from "@ordermesh/chaos/backend";
+import { type Interval, ORDER_MIXES } from "@ordermesh/chaos/backend";
 import type { RunRequest } from "./run.ts";
 
 /** The request is wrong; the message says what it must be. */
@@ -19,9 +19,10 @@ export function readName(name: string): string {
 
 /** @throws RequestError */
 export function readRunRequest(body: unknown): RunRequest {
-  const { ratePerSecond, seed, isPlain = false } = readFields(body, ["ratePerSecond", "seed", "isPlain"]);
-  if (typeof isPlain !== "boolean") throw new RequestError("isPlain must be true or false");
-  return { ratePerSecond: readRate(ratePerSecond), seed: readWhole("seed", seed, 0, MAX_SEED), isPlain };
+  const { ratePerSecond, seed, orders = "Mixed" } = readFields(body, ["ratePerSecond", "seed", "orders"]);
+  const mix = ORDER_MIXES.find((known) => known === orders);
+  if (mix === undefined) throw new RequestError(`orders must be one of ${ORDER_MIXES.join(", ")}`);
+  return { ratePerSecond: readRate(ratePerSecond), seed: readWhole("seed", seed, 0, MAX_SEED), orders: mix };
 }
 
 /** @throws RequestError */

@@ -1,7 +1,7 @@
 /** A named run without an end: customers who come, a record in a file, and what happened in each second. */
 import { createWriteStream, type WriteStream } from "node:fs";
 import { finished } from "node:stream/promises";
-import type { Interval, Second } from "@ordermesh/chaos/backend";
+import type { Interval, OrderMix, Second } from "@ordermesh/chaos/backend";
 import type { Operation } from "@ordermesh/judge/history";
 import type { Clock } from "@ordermesh/mesh/clock";
 import { Arrivals } from "./arrivals.ts";
@@ -14,7 +14,7 @@ import type { ShopClient } from "./shop-client.ts";
 /** A run ends by itself then: its record is read as a whole, and has about 300 bytes an order. */
 export const MAX_ORDERS = 500_000;
 
-export type RunRequest = { readonly ratePerSecond: number; readonly seed: number; readonly isPlain: boolean };
+export type RunRequest = { readonly ratePerSecond: number; readonly seed: number; readonly orders: OrderMix };
 
 export type RunView = RunRequest & {
   readonly name: string;
@@ -87,7 +87,8 @@ export class Run {
   repeat(requests: number) {
     const { name, request } = this.#options;
     this.#repeats += 1;
-    const order = planOrders({ seed: request.seed, tag: `${name}-repeat${this.#repeats}`, isPlain: true }).next().value;
+    const order = planOrders({ seed: request.seed, tag: `${name}-repeat${this.#repeats}`, orders: "Plain" }).next()
+      .value;
     return this.#load.repeat(order, requests);
   }
 

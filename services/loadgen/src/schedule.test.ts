@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { quantile } from "./load.ts";
-import { planOrders } from "./schedule.ts";
+import { type Plan, planOrders } from "./schedule.ts";
 
-const plan = { seed: 7, tag: "t", isPlain: false };
+const plan: Plan = { seed: 7, tag: "t", orders: "Mixed" };
 const take = (orders: number, change: Partial<typeof plan> = {}) =>
   planOrders({ ...plan, ...change })
     .take(orders)
@@ -44,12 +44,16 @@ test("a plan has declines, hanging providers, scarce goods, repeats and reads, a
   assert.ok(orders.every(({ lines }) => new Set(lines.map(({ sku }) => sku)).size === lines.length));
 });
 
-test("a plain plan has only orders that should be confirmed", () => {
-  const orders = take(2_000, { isPlain: true });
-  assert.ok(
-    orders.every(({ card, lines }) => card === "tok_visa" && lines.every(({ sku }) => !/GONE|SCARCE/.test(sku))),
-  );
-});
+for (const [orders, wanted] of [
+  ["Plain", "tok_visa"],
+  ["Slow", "tok_slow"],
+] as const)
+  test(`a plan of ${orders} orders has only such as should be confirmed, once each`, () => {
+    for (const { card, lines, isReplayed, isReused } of take(2_000, { orders })) {
+      assert.deepEqual([card, isReplayed, isReused], [wanted, false, false]);
+      assert.ok(lines.every(({ sku }) => !/GONE|SCARCE/.test(sku)));
+    }
+  });
 
 test("a quantile is the value below which its share lies", () => {
   assert.equal(quantile([], 0.5), 0);

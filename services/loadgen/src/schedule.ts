@@ -1,4 +1,5 @@
 /** What to order and when, from a seed: the same seed gives the same orders after the same pauses. Pure. */
+import type { OrderMix } from "@ordermesh/chaos/backend";
 import { seeded } from "@ordermesh/mesh/seeded";
 
 export type Card = "tok_visa" | "tok_declined" | "tok_slow" | "tok_timeout_after_charge" | "tok_error_after_charge";
@@ -21,8 +22,7 @@ export type Plan = {
   readonly seed: number;
   /** Begins all keys. */
   readonly tag: string;
-  /** Only orders that should be confirmed. */
-  readonly isPlain: boolean;
+  readonly orders: OrderMix;
 };
 
 const SKUS = ["CABLE-1", "CAP-1", "LAMP-1", "MUG-1", "NOTE-1", "PEN-1", "PLANT-1", "POSTER-1", "SOCKS-1", "TOTE-1"];
@@ -35,31 +35,33 @@ const CARDS: readonly (readonly [number, Card])[] = [
 ];
 
 /** Orders without an end. Arrivals are a Poisson process: independent customers. */
-export function* planOrders({ seed, tag, isPlain }: Plan): Generator<PlannedOrder, never> {
+export function* planOrders({ seed, tag, orders }: Plan): Generator<PlannedOrder, never> {
+  const isMixed = orders === "Mixed";
   const random = seeded(seed);
   for (let index = 0; ; index += 1) {
     const pause = -Math.log(1 - random());
     const chance = random();
-    const card = isPlain ? "tok_visa" : (CARDS.find(([share]) => chance < share)?.[1] ?? "tok_visa");
+    const usual = orders === "Slow" ? "tok_slow" : "tok_visa";
+    const card = (isMixed ? CARDS.find(([share]) => chance < share)?.[1] : undefined) ?? usual;
     yield {
       pause,
       key: `${tag}-${seed}-${index}`,
-      lines: pickLines(random, isPlain),
+      lines: pickLines(random, isMixed),
       card,
-      isReplayed: !isPlain && random() < 0.02,
-      isReused: !isPlain && random() < 0.01,
+      isReplayed: isMixed && random() < 0.02,
+      isReused: isMixed && random() < 0.01,
       isRead: random() < 0.2,
     };
   }
 }
 
 /** One to three products; now and then one that is scarce or gone. */
-function pickLines(random: () => number, isPlain: boolean): PlannedOrder["lines"] {
+function pickLines(random: () => number, isMixed: boolean): PlannedOrder["lines"] {
   const chance = random();
-  if (!isPlain && chance < 0.03) return [{ sku: "GONE-1", quantity: 1 }];
-  if (!isPlain && chance < 0.06) return [{ sku: "SCARCE-1", quantity: 1 }];
+  if (isMixed && chance < 0.03) return [{ sku: "GONE-1", quantity: 1 }];
+  if (isMixed && chance < 0.06) return [{ sku: "SCARCE-1", quantity: 1 }];
   const first = Math.floor(random() * SKUS.length);
-  const count = 1 + Math.floor(random() * (isPlain ? 2 : 3));
+  const count = 1 + Math.floor(random() * (isMixed ? 3 : 2));
   return Array.from({ length: count }, (_, offset) => ({
     sku: SKUS[(first + offset * 3) % SKUS.length] ?? "MUG-1",
     quantity: 1 + Math.floor(random() * 3),

@@ -55,7 +55,7 @@ async function smoke(url: string, seconds: number, denied: readonly string[]): P
 
 /** What went wrong; empty when nothing did. */
 async function orderShipped(client: ShopClient, endsMs: number): Promise<string> {
-  const planned = planOrders({ seed: Date.now() % 1_000_000, tag: "smoke", isPlain: true }).next().value;
+  const planned = planOrders({ seed: Date.now() % 1_000_000, tag: "smoke", orders: "Plain" }).next().value;
   const until = async (ask: () => Promise<Answer>, isDone: (answer: Answer) => boolean) => {
     let answer = await ask();
     while (!isDone(answer) && performance.now() < endsMs) {

@@ -51,7 +51,7 @@ for (const [method, path, body, problem] of [
   ["PUT", "/runs/a", '{"ratePerSecond":1e999,"seed":1}', /ratePerSecond must be a number/],
   ["PUT", "/runs/a", '{"ratePerSecond":1}', /seed must be a whole number/],
   ["PUT", "/runs/a", '{"ratePerSecond":1,"seed":1.5}', /seed must be a whole number/],
-  ["PUT", "/runs/a", '{"ratePerSecond":1,"seed":1,"isPlain":"no"}', /isPlain must be/],
+  ["PUT", "/runs/a", '{"ratePerSecond":1,"seed":1,"orders":"Fast"}', /orders must be one of Mixed, Plain, Slow/],
   ["PUT", "/runs/a", '{"ratePerSecond":1,"seed":1,"url":"http://169.254.169.254"}', /must have only/],
   ["PUT", "/runs/a", '{"ratePerSecond":1,"seed":1,"__proto__":{}}', /must have only/],
   ["PUT", `/runs/a`, `"${"x".repeat(5_000)}"`, /at most 4096 characters/],
