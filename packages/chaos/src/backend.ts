@@ -4,6 +4,7 @@ import type { Finding } from "@ordermesh/judge/finding";
 import type { Operation } from "@ordermesh/judge/history";
 import type { Action } from "./action.ts";
 import type { ExperimentSpec, Measure } from "./experiment.ts";
+import type { OrderMix } from "./order-mix.ts";
 import type { Report } from "./report.ts";
 import type { ExperimentStatus, FaultEvidence, TargetStatus } from "./status.ts";
 
@@ -85,13 +86,6 @@ export type Second = {
   /** Of the accepted ones: how many took at most so long and longer than the entry before; ascending, only what is not 0. */
   readonly latencies: readonly (readonly [upToMs: number, orders: number])[];
 };
-
-/**
- * Mixed: some are declined, out of stock, repeated, or have a provider that fails or stays silent for 1.5 s. The others should all be
- * confirmed: Plain ones at once, Slow ones by a provider that takes 300 ms, so that some are always under way.
- */
-export const ORDER_MIXES = ["Mixed", "Plain", "Slow"] as const;
-export type OrderMix = (typeof ORDER_MIXES)[number];
 
 /** The customers: a load generator that keeps its own record, outside of what is tested. Times are wall clock. */
 export type Workload = {

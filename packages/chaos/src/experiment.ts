@@ -1,7 +1,7 @@
 /** The resource: what a user writes. The one schema from which the CRD comes and by which a file is checked. Pure. */
 import { z } from "zod";
 import { ACTION_TYPES, ACTIONS, type Action, type ActionOf, memberOf } from "./action.ts";
-import { ORDER_MIXES } from "./backend.ts";
+import { ORDER_MIXES } from "./order-mix.ts";
 import { MAX_TARGETS } from "./status-schema.ts";
 
 export const API_VERSION = "chaos.ordermesh.dev/v1alpha1";

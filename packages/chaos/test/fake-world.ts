@@ -2,20 +2,11 @@
 
 import type { Finding } from "@ordermesh/judge/finding";
 import type { Operation } from "@ordermesh/judge/history";
-import type {
-  Backend,
-  Candidate,
-  Experiment,
-  Judge,
-  OrderMix,
-  Queries,
-  Reports,
-  Second,
-  Workload,
-} from "../src/backend.ts";
+import type { Backend, Candidate, Experiment, Judge, Queries, Reports, Second, Workload } from "../src/backend.ts";
 import { StaleStatusError } from "../src/backend.ts";
 import { checkSpec, type ExperimentSpec, INVARIANTS } from "../src/experiment.ts";
 import { MemoryStore } from "../src/memory-store.ts";
+import type { OrderMix } from "../src/order-mix.ts";
 import { reconcile } from "../src/reconcile.ts";
 import type { Report } from "../src/report.ts";
 import type { ExperimentStatus, TargetStatus } from "../src/status.ts";

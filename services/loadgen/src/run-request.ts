@@ -1,5 +1,6 @@
 /** What comes over the API, checked by hand; what is wrong is said in a sentence. Pure. */
-import { type Interval, ORDER_MIXES } from "@ordermesh/chaos/backend";
+import type { Interval } from "@ordermesh/chaos/backend";
+import { ORDER_MIXES } from "@ordermesh/chaos/order-mix";
 import type { RunRequest } from "./run.ts";
 
 /** The request is wrong; the message says what it must be. */

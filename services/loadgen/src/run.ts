@@ -1,7 +1,8 @@
 /** A named run without an end: customers who come, a record in a file, and what happened in each second. */
 import { createWriteStream, type WriteStream } from "node:fs";
 import { finished } from "node:stream/promises";
-import type { Interval, OrderMix, Second } from "@ordermesh/chaos/backend";
+import type { Interval, Second } from "@ordermesh/chaos/backend";
+import type { OrderMix } from "@ordermesh/chaos/order-mix";
 import type { Operation } from "@ordermesh/judge/history";
 import type { Clock } from "@ordermesh/mesh/clock";
 import { Arrivals } from "./arrivals.ts";

@@ -1,5 +1,5 @@
 /** What to order and when, from a seed: the same seed gives the same orders after the same pauses. Pure. */
-import type { OrderMix } from "@ordermesh/chaos/backend";
+import type { OrderMix } from "@ordermesh/chaos/order-mix";
 import { seeded } from "@ordermesh/mesh/seeded";
 
 export type Card = "tok_visa" | "tok_declined" | "tok_slow" | "tok_timeout_after_charge" | "tok_error_after_charge";
@@ -37,11 +37,11 @@ const CARDS: readonly (readonly [number, Card])[] = [
 /** Orders without an end. Arrivals are a Poisson process: independent customers. */
 export function* planOrders({ seed, tag, orders }: Plan): Generator<PlannedOrder, never> {
   const isMixed = orders === "Mixed";
+  const usual = orders === "Slow" ? "tok_slow" : "tok_visa";
   const random = seeded(seed);
   for (let index = 0; ; index += 1) {
     const pause = -Math.log(1 - random());
     const chance = random();
-    const usual = orders === "Slow" ? "tok_slow" : "tok_visa";
     const card = (isMixed ? CARDS.find(([share]) => chance < share)?.[1] : undefined) ?? usual;
     yield {
       pause,
